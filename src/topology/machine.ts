@@ -104,6 +104,8 @@ export interface MachineFunction {
   readonly hostBridge: string;
   /** The bridge that owns its bus; null on a root bus. A VF has the parent that its own address suggests. */
   readonly parent: Bdf | null | undefined;
+  /** The input leaves bridges out between this function and `parent` (NCCL lists every second port), so hops cannot be counted. */
+  readonly hiddenAbove: boolean;
   /** Of a VF: its PF. Null for everything that is known not to be a VF. */
   readonly physicalFunction: Bdf | null | undefined;
 
