@@ -1,7 +1,8 @@
 // Compiles src/ into dist/. Runs from `npm ci` through the prepare script.
+
+import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { spawnSync } from 'node:child_process';
 
 const require = createRequire(import.meta.url);
 let tsc;
