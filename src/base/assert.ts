@@ -4,7 +4,11 @@ export class AssertionFailure extends Error {
 }
 
 /** Ends the program where an invariant is known to be broken; `facts` shows the values that disagree. */
-export function assert(condition: boolean, message: string, facts?: Record<string, unknown>): asserts condition {
+export function assert(
+  condition: boolean,
+  message: string,
+  facts?: Record<string, unknown>,
+): asserts condition {
   if (!condition) {
     throw new AssertionFailure(facts === undefined ? message : `${message}: ${JSON.stringify(facts)}`);
   }

@@ -10,16 +10,7 @@
 import { assert } from './assert.ts';
 
 /** Access types of the PCI Express Base Specification, section 7.4 (attributes of register bits). */
-export type Access =
-  | 'RO'
-  | 'RW'
-  | 'RW1C'
-  | 'ROS'
-  | 'RWS'
-  | 'RW1CS'
-  | 'HwInit'
-  | 'RsvdP'
-  | 'RsvdZ';
+export type Access = 'RO' | 'RW' | 'RW1C' | 'ROS' | 'RWS' | 'RW1CS' | 'HwInit' | 'RsvdP' | 'RsvdZ';
 
 /** What a declaration says of one field: its highest and lowest bit, and how software may write it. */
 export interface FieldSpec {
@@ -75,11 +66,15 @@ export function register<const Specs extends Record<string, FieldSpec>>(
   const fields: Field[] = [];
   const byName: Record<string, Field> = {};
   for (const [fieldName, spec] of Object.entries(specs)) {
-    assert(spec.high >= spec.low && spec.low >= 0 && spec.high < widthBits, 'a field lies outside its register', {
-      register: name,
-      field: fieldName,
-      ...spec,
-    });
+    assert(
+      spec.high >= spec.low && spec.low >= 0 && spec.high < widthBits,
+      'a field lies outside its register',
+      {
+        register: name,
+        field: fieldName,
+        ...spec,
+      },
+    );
     for (const other of fields) {
       assert(spec.low > other.high || spec.high < other.low, 'two fields overlap', {
         register: name,
@@ -140,14 +135,24 @@ export function structure(
     const start = isReserved ? part.reservedOffset : part.offset;
     const length = isReserved ? part.sizeBytes : part.widthBits / 8;
     const label = isReserved ? 'reserved' : part.name;
-    assert(start + length <= sizeBytes, 'a register lies outside its structure', { structure: name, register: label });
+    assert(start + length <= sizeBytes, 'a register lies outside its structure', {
+      structure: name,
+      register: label,
+    });
     for (let i = start; i < start + length; i++) {
-      assert(owner[i] === undefined, 'two registers overlap', { structure: name, register: label, other: owner[i] });
+      assert(owner[i] === undefined, 'two registers overlap', {
+        structure: name,
+        register: label,
+        other: owner[i],
+      });
       owner[i] = label;
     }
   }
   const hole = owner.indexOf(undefined);
-  assert(hole === -1, 'a structure has a hole that is not declared reserved', { structure: name, offset: hole });
+  assert(hole === -1, 'a structure has a hole that is not declared reserved', {
+    structure: name,
+    offset: hole,
+  });
   const registers = parts.filter((part): part is RegisterMeta => !('reservedOffset' in part));
   return { name, source, sizeBytes, registers: registers.sort((a, b) => a.offset - b.offset) };
 }
@@ -198,14 +203,18 @@ function maskOf(widthBits: number): number {
   return widthBits >= 32 ? 0xffff_ffff : (1 << widthBits) - 1;
 }
 
-function makeReader(offset: number, widthBits: 8 | 16 | 24 | 32 | 64): (view: DataView, base?: number) => number {
+function makeReader(
+  offset: number,
+  widthBits: 8 | 16 | 24 | 32 | 64,
+): (view: DataView, base?: number) => number {
   switch (widthBits) {
     case 8:
       return (view, base = 0) => view.getUint8(base + offset);
     case 16:
       return (view, base = 0) => view.getUint16(base + offset, true);
     case 24:
-      return (view, base = 0) => view.getUint16(base + offset, true) | (view.getUint8(base + offset + 2) << 16);
+      return (view, base = 0) =>
+        view.getUint16(base + offset, true) | (view.getUint8(base + offset + 2) << 16);
     case 32:
       return (view, base = 0) => view.getUint32(base + offset, true);
     case 64:

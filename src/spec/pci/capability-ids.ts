@@ -1,0 +1,53 @@
+/** Capability IDs. PCI Code and ID Assignment 1.15, section 2. The names are the ones `show` prints. */
+export const CAPABILITY_ID = {
+  NULL: 0x00,
+  POWER_MANAGEMENT: 0x01,
+  AGP: 0x02,
+  VPD: 0x03,
+  SLOT_IDENTIFICATION: 0x04,
+  MSI: 0x05,
+  COMPACT_PCI_HOT_SWAP: 0x06,
+  PCI_X: 0x07,
+  HYPERTRANSPORT: 0x08,
+  VENDOR_SPECIFIC: 0x09,
+  DEBUG_PORT: 0x0a,
+  COMPACT_PCI_CENTRAL_RESOURCE_CONTROL: 0x0b,
+  PCI_HOT_PLUG: 0x0c,
+  BRIDGE_SUBSYSTEM_VENDOR_ID: 0x0d,
+  AGP_8X: 0x0e,
+  SECURE_DEVICE: 0x0f,
+  PCI_EXPRESS: 0x10,
+  MSI_X: 0x11,
+  SATA_CONFIGURATION: 0x12,
+  ADVANCED_FEATURES: 0x13,
+  ENHANCED_ALLOCATION: 0x14,
+  FLATTENING_PORTAL_BRIDGE: 0x15,
+} as const;
+
+export const CAPABILITY_NAME: Readonly<Record<number, string>> = {
+  0: 'Null',
+  1: 'Power Management',
+  2: 'AGP',
+  3: 'Vital Product Data',
+  4: 'Slot Identification',
+  5: 'MSI',
+  6: 'CompactPCI Hot Swap',
+  7: 'PCI-X',
+  8: 'HyperTransport',
+  9: 'Vendor-Specific',
+  10: 'Debug Port',
+  11: 'CompactPCI Central Resource Control',
+  12: 'PCI Hot-Plug',
+  13: 'Bridge Subsystem Vendor ID',
+  14: 'AGP 8x',
+  15: 'Secure Device',
+  16: 'PCI Express',
+  17: 'MSI-X',
+  18: 'SATA Data/Index Configuration',
+  19: 'Advanced Features',
+  20: 'Enhanced Allocation',
+  21: 'Flattening Portal Bridge',
+};
+
+/** What stands for "no more": what an absent device, or a broken one, answers. */
+export const CAPABILITY_ID_NONE = 0xff;
