@@ -1,5 +1,5 @@
 /** Look-ups in a machine: by address, by name, upwards. */
-import { type Bdf, parseBdf, formatBdf, TopologyError } from '../base/index.ts';
+import { type Bdf, formatBdf, parseBdf, TopologyError } from '../base/index.ts';
 import type { Machine, MachineFunction } from './machine.ts';
 
 /** Functions by address. Building it costs one pass; keep it beside the machine. */
@@ -39,7 +39,10 @@ export class MachineIndex {
       }
       throw new TopologyError('TOPO_UNKNOWN_BDF', {
         message: `${formatBdf(parts)} is not a PCI function of this machine`,
-        hint: suggestion(formatBdf(parts), this.machine.functions.map((fn) => fn.bdf)),
+        hint: suggestion(
+          formatBdf(parts),
+          this.machine.functions.map((fn) => fn.bdf),
+        ),
         detail: { asked: text },
       });
     }

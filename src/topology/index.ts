@@ -5,6 +5,38 @@
  * Leaves out on purpose: any judgement (that is `p2pdma` and `advice`) and any access to the host: files come in as a
  * `FileTree`, text as strings, bytes as arrays. Read `machine.ts` first.
  */
+
+export { type ArchiveOptions, archiveTree, type Gunzip, isGzip } from './archive/archive-tree.ts';
+export { isAbsence, LinkWalk, type RawEntries } from './archive/link-walk.ts';
+export {
+  readTar,
+  TAR_BYTES_MAX,
+  TAR_ENTRIES_MAX,
+  type TarEntry,
+  type TarKind,
+  type TarLimits,
+} from './archive/tar.ts';
+export { type NewTarEntry, writeTar } from './archive/tar-writer.ts';
+export * from './assemble.ts';
+export { type HostBridgeDraft, hostBridgeKey, hostBridgeKeyOf } from './assemble-host-bridges.ts';
+export type { SriovLayout } from './assemble-vfs.ts';
+export * from './config/index.ts';
 export * from './file-tree.ts';
 export * from './find.ts';
+export { readHwloc } from './hwloc/index.ts';
+export { readLspci } from './lspci/index.ts';
 export * from './machine.ts';
+export { readNccl } from './nccl/index.ts';
+export {
+  RECOGNISE_BYTES,
+  type Recognised,
+  readText,
+  readTextBytes,
+  recognise,
+  recogniseText,
+  unknownInput,
+} from './recognise.ts';
+export { collectSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/collect.ts';
+export { readSysfs, type SysfsOptions } from './sysfs/read-sysfs.ts';
+export { decodeText, TEXT_LIMIT_BYTES, type TextEncoding } from './text/index.ts';
+export { readUdev } from './udev/index.ts';

@@ -184,6 +184,18 @@ export interface KernelState {
   readonly config: Readonly<Record<string, string>> | undefined;
   /** Module parameters that matter here, by `module.parameter`. */
   readonly moduleParameters: Readonly<Record<string, string>>;
+  /** What modprobe is told of modules that matter here; missing where the input has no such files. */
+  readonly modprobeOptions?: readonly ModprobeLine[] | undefined;
+}
+
+/** One line of a modprobe.d file. */
+export interface ModprobeLine {
+  /** From the root of the tree: `etc/modprobe.d/nvme.conf`. */
+  readonly file: string;
+  readonly command: 'options' | 'blacklist' | 'softdep';
+  readonly module: string;
+  /** The rest of the line: `use_cmb_sqs=0`. */
+  readonly rest: string;
 }
 
 export interface IommuState {

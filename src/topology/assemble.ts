@@ -1,0 +1,192 @@
+/**
+ * From what a reader found to a whole machine: the one place where parents, host bridges, VFs and order are worked out,
+ * so that every reader gives the same tree for the same machine.
+ *
+ * A reader hands in drafts. A property that is missing (or undefined) is unknown; what can be derived from the rest is
+ * filled in here, what contradicts itself becomes a finding, and what stays unknown becomes a gap. Nothing throws.
+ */
+import { type Bdf, compareBdf } from '../base/index.ts';
+import { type HostBridgeDraft, hostBridgesOf } from './assemble-host-bridges.ts';
+import { resolveParents } from './assemble-parents.ts';
+import { type SriovLayout, virtualFunctions } from './assemble-vfs.ts';
+import { generalGaps } from './gaps.ts';
+import type { Cpu, Finding, Gap, IommuState, KernelState, Machine, MachineFunction } from './machine.ts';
+
+/** Every field of `T` may be missing or undefined. */
+type Draft<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** What a reader knows of one function. */
+export type FunctionDraft = { readonly bdf: Bdf } & Draft<Omit<MachineFunction, 'bdf'>> & {
+    /** Of a PF with VFs enabled: where its VFs are. Null: it has none. */
+    readonly sriov?: SriovLayout | null | undefined;
+  };
+
+/** What a reader knows of a machine. */
+export interface MachineDraft {
+  readonly source: Machine['source'];
+  readonly functions: readonly FunctionDraft[];
+  /** True when `functions` stand in the order of the kernel's bus lists; otherwise they are put in address order. */
+  readonly isBusListOrder?: boolean | undefined;
+  /** True when the input may leave bridges out, so that a bus that no bridge owns need not be a root bus. */
+  readonly mayMissBridges?: boolean | undefined;
+  /** Host bridges that the reader knows more of than the addresses of their functions say. */
+  readonly hostBridges?: readonly HostBridgeDraft[] | undefined;
+  readonly cpu?: Draft<Cpu> | undefined;
+  readonly kernel?: Draft<KernelState> | undefined;
+  readonly iommu?: Draft<IommuState> | undefined;
+  readonly isVirtual?: boolean | undefined;
+  /** Gaps that only the reader can explain; the general ones are added here. */
+  readonly gaps?: readonly Gap[] | undefined;
+  readonly findings?: readonly Finding[] | undefined;
+}
+
+/** The machine that a draft describes. The draft is not changed; byte arrays are shared with it. */
+export function assembleMachine(draft: MachineDraft): Machine {
+  const findings: Finding[] = [...(draft.findings ?? [])];
+  const drafts = unique(draft.functions, findings);
+  if (draft.isBusListOrder !== true) {
+    drafts.sort((a, b) => compareBdf(a.bdf, b.bdf));
+  }
+  const byBdf = new Map(drafts.map((fn) => [fn.bdf, fn]));
+  const physicalFunctions = virtualFunctions(drafts, byBdf, findings);
+  const { parents, hidden, crossings } = resolveParents(
+    drafts,
+    byBdf,
+    physicalFunctions,
+    draft.mayMissBridges === true,
+    findings,
+  );
+  const { keys, hostBridges } = hostBridgesOf(drafts, parents, crossings, draft.hostBridges ?? [], findings);
+  const functions = drafts.map((fn) =>
+    wholeFunction(fn, {
+      parent: parents.get(fn.bdf),
+      hiddenAbove: hidden.has(fn.bdf),
+      physicalFunction: physicalFunctions.get(fn.bdf),
+      hostBridge: keys.get(fn.bdf)!,
+    }),
+  );
+  const machine: Machine = {
+    source: draft.source,
+    functions,
+    hostBridges,
+    cpu: wholeCpu(draft.cpu ?? {}),
+    kernel: wholeKernel(draft.kernel ?? {}),
+    iommu: { mode: draft.iommu?.mode, driver: draft.iommu?.driver },
+    isVirtual: draft.isVirtual,
+    gaps: [],
+    findings,
+  };
+  const orderGap = draft.isBusListOrder === true ? [] : ordersThatMatter(functions);
+  return {
+    ...machine,
+    gaps: [...(draft.gaps ?? []), ...orderGap, ...generalGaps(machine, draft.gaps ?? [])],
+  };
+}
+
+/** The first of every address; a second one is a finding. */
+function unique(functions: readonly FunctionDraft[], findings: Finding[]): FunctionDraft[] {
+  const seen = new Set<Bdf>();
+  const kept: FunctionDraft[] = [];
+  for (const fn of functions) {
+    if (seen.has(fn.bdf)) {
+      findings.push({
+        at: fn.bdf,
+        code: 'DUPLICATE_FUNCTION',
+        detail: 'the input has this address twice; the first is used',
+      });
+      continue;
+    }
+    seen.add(fn.bdf);
+    kept.push(fn);
+  }
+  return kept;
+}
+
+/** Only the first function of a root bus speaks for its host bridge, so order is worth a word only where two could be it. */
+function ordersThatMatter(functions: readonly MachineFunction[]): Gap[] {
+  const rootFunctions = new Map<string, number>();
+  for (const fn of functions) {
+    if (fn.parent === null) {
+      rootFunctions.set(fn.hostBridge, (rootFunctions.get(fn.hostBridge) ?? 0) + 1);
+    }
+  }
+  const isOpen = [...rootFunctions.values()].some((count) => count > 1);
+  return isOpen
+    ? [
+        {
+          at: null,
+          what: 'order',
+          detail:
+            'order of the bus lists taken from the addresses; /proc/bus/pci/devices would tell of hot-added functions',
+        },
+      ]
+    : [];
+}
+
+interface Resolved {
+  readonly parent: Bdf | null | undefined;
+  readonly hiddenAbove: boolean;
+  readonly physicalFunction: Bdf | null | undefined;
+  readonly hostBridge: string;
+}
+
+/** All properties, in one order, so that every function has the same shape. */
+function wholeFunction(draft: FunctionDraft, resolved: Resolved): MachineFunction {
+  return {
+    bdf: draft.bdf,
+    hostBridge: resolved.hostBridge,
+    parent: resolved.parent,
+    hiddenAbove: resolved.hiddenAbove,
+    physicalFunction: resolved.physicalFunction,
+    vendorId: draft.vendorId,
+    deviceId: draft.deviceId,
+    subsystemVendorId: draft.subsystemVendorId,
+    subsystemDeviceId: draft.subsystemDeviceId,
+    revision: draft.revision,
+    classCode: draft.classCode,
+    headerType: draft.headerType,
+    isMultifunction: draft.isMultifunction,
+    vendorName: draft.vendorName,
+    deviceName: draft.deviceName,
+    pcieType: draft.pcieType,
+    config: draft.config,
+    isGone: draft.isGone ?? false,
+    command: draft.command,
+    acs: draft.acs,
+    deviceControl: draft.deviceControl,
+    link: draft.link,
+    bars: draft.bars,
+    windows: draft.windows,
+    secondaryBus: draft.secondaryBus,
+    subordinateBus: draft.subordinateBus,
+    numaNode: draft.numaNode,
+    iommuGroup: draft.iommuGroup,
+    driver: draft.driver,
+    classNames: draft.classNames ?? [],
+    p2pmem: draft.p2pmem,
+    dmaMaskBits: draft.dmaMaskBits,
+    powerState: draft.powerState,
+    isUntrusted: draft.isUntrusted,
+  };
+}
+
+function wholeCpu(cpu: Draft<Cpu>): Cpu {
+  return {
+    vendor: cpu.vendor,
+    family: cpu.family,
+    model: cpu.model,
+    name: cpu.name,
+    architecture: cpu.architecture,
+    sockets: cpu.sockets,
+  };
+}
+
+function wholeKernel(kernel: Draft<KernelState>): KernelState {
+  return {
+    release: kernel.release,
+    commandLine: kernel.commandLine,
+    config: kernel.config,
+    moduleParameters: kernel.moduleParameters ?? {},
+    modprobeOptions: kernel.modprobeOptions,
+  };
+}
