@@ -24,7 +24,15 @@ export type DecidingRule =
 export interface HostBridgeRuling {
   /** Undefined: cannot be told from this input. */
   readonly accepted: boolean | undefined;
-  readonly by: 'cpu' | 'list' | 'not-listed' | 'same-host-bridge-required' | 'no-representative' | 'not-in-this-kernel' | 'iommu-present' | 'unknown';
+  readonly by:
+    | 'cpu'
+    | 'list'
+    | 'not-listed'
+    | 'same-host-bridge-required'
+    | 'no-representative'
+    | 'not-in-this-kernel'
+    | 'iommu-present'
+    | 'unknown';
   /** The functions that stand for the provider's and the client's host bridge; null where there is none. */
   readonly representatives: readonly (Bdf | null)[];
   /** `8086:2020` of each representative, where known. */
@@ -33,7 +41,8 @@ export interface HostBridgeRuling {
 
 /** One possible answer where the input leaves several open. */
 export interface Candidate {
-  readonly distance: number;
+  /** Null where the input leaves out bridges, so that hops cannot be counted. */
+  readonly distance: number | null;
   readonly mapType: MapType;
   /** What would have to be true, for a person. */
   readonly when: string;
@@ -42,8 +51,12 @@ export interface Candidate {
 export interface KernelVerdict {
   readonly provider: Bdf;
   readonly client: Bdf;
-  /** What pci_p2pdma_distance() returns: -1 when not supported. Null when unknown. */
+  /**
+   * What pci_p2pdma_distance() returns: -1 when not supported. Null when unknown. Linux 5.2 and 5.3 add 0x1000 where they
+   * accept a pair through the root complex.
+   */
   readonly distance: number | null;
+  /** Before 5.4 the kernel kept no such type; then the way that was accepted is named. */
   readonly mapType: MapType;
   /** Null when the answer depends on something unknown. */
   readonly usable: boolean | null;

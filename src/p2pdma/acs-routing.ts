@@ -1,0 +1,129 @@
+/**
+ * What one port does with a peer request or completion that arrives at it, by its ACS controls (PCIe Base 6.0, 6.12.1 and
+ * the tables of 6.12.3). Every bit has its own meaning and direction here, unlike in the kernel's walk.
+ *
+ * Source Validation is left out on purpose: it stops only requests with a forged requester id.
+ */
+import type { MachineFunction } from '../topology/index.ts';
+import { ACS_CR, ACS_DT, ACS_EC, ACS_RR, ACS_TB, ACS_UF } from './acs-control.ts';
+
+export type Turn = 'direct' | 'redirected' | 'blocked' | 'unknown';
+
+export interface Decision {
+  readonly turn: Turn;
+  /** One clause for a person. */
+  readonly why: string;
+}
+
+/** Whether the requester's requests carry translated addresses (ATS is enabled); undefined when not known. */
+export type Translated = boolean | undefined;
+
+/**
+ * A request at its ingress port, aimed at a peer of that port.
+ * @param target  number of the peer in the port's egress control vector; undefined when not known
+ */
+export function requestTurn(
+  port: MachineFunction,
+  target: number | undefined,
+  translated: Translated,
+): Decision {
+  const { acs, bdf } = port;
+  if (acs === null) {
+    return { turn: 'direct', why: `${bdf} has no ACS` };
+  }
+  if (acs === undefined) {
+    return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
+  }
+  if (translated === undefined && (acs.control & (ACS_TB | ACS_DT)) !== 0) {
+    const [yes, no] = [requestTurn(port, target, true), requestTurn(port, target, false)];
+    return yes.turn === no.turn ? no : { turn: 'unknown', why: `${bdf}: ${no.why}, or with ATS ${yes.why}` };
+  }
+  if (translated === true && (acs.control & ACS_TB) !== 0) {
+    return {
+      turn: 'blocked',
+      why: `${bdf} blocks translated requests (TB), and the requester has ATS enabled`,
+    };
+  }
+  if (translated === true && (acs.control & ACS_DT) !== 0) {
+    return { turn: 'direct', why: `${bdf} lets translated requests pass directly (DT)` };
+  }
+  const redirects = (acs.control & ACS_RR) !== 0;
+  if ((acs.control & ACS_EC) === 0) {
+    return redirects
+      ? { turn: 'redirected', why: `${bdf} redirects peer requests (RR)` }
+      : { turn: 'direct', why: `${bdf} does not redirect peer requests` };
+  }
+  const bit = target === undefined ? undefined : acs.egressVector?.[target];
+  if (bit === undefined) {
+    const missing = acs.egressVector === null ? 'its egress vector' : 'the number of the target port';
+    return { turn: 'unknown', why: `${bdf} has egress control (EC), and ${missing} is not known` };
+  }
+  if (!bit) {
+    return { turn: 'direct', why: `egress vector of ${bdf} allows port ${target}` };
+  }
+  return redirects
+    ? { turn: 'redirected', why: `egress vector of ${bdf} names port ${target}, and RR redirects it` }
+    : { turn: 'blocked', why: `egress vector of ${bdf} forbids port ${target} (EC)` };
+}
+
+/**
+ * A read completion at the completer's ingress port, on its way straight to the requester.
+ * Completions of requests with relaxed ordering are not redirected.
+ * @param canRelax  the requester may set relaxed ordering; undefined when not known
+ */
+export function completionTurn(port: MachineFunction, canRelax: boolean | undefined): Decision {
+  const { acs, bdf } = port;
+  if (acs === null) {
+    return { turn: 'direct', why: `${bdf} has no ACS` };
+  }
+  if (acs === undefined) {
+    return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
+  }
+  if ((acs.control & ACS_CR) === 0) {
+    return { turn: 'direct', why: `${bdf} does not redirect completions` };
+  }
+  const unless = canRelax === false ? '' : ', unless the read was sent with relaxed ordering';
+  return { turn: 'redirected', why: `${bdf} redirects completions (CR)${unless}` };
+}
+
+/** Something that is on its way up although its target lies below the same port: only Upstream Forwarding lets it pass. */
+export function forwardTurn(port: MachineFunction, translated: Translated): Decision {
+  const { acs, bdf } = port;
+  if (acs === undefined) {
+    return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
+  }
+  if (acs !== null && translated === true && (acs.control & ACS_TB) !== 0) {
+    return {
+      turn: 'blocked',
+      why: `${bdf} blocks translated requests (TB), and the requester has ATS enabled`,
+    };
+  }
+  if (acs !== null && (acs.control & ACS_UF) !== 0) {
+    return { turn: 'redirected', why: `${bdf} forwards upstream (UF)` };
+  }
+  // A switch must not send a request out of the port it came from; a root complex may do as it likes.
+  return port.pcieType === 'switch-downstream'
+    ? {
+        turn: 'blocked',
+        why: `${bdf} does not forward upstream (UF clear), and the target lies behind itself`,
+      }
+    : {
+        turn: 'unknown',
+        why: `${bdf} has upstream forwarding (UF) clear; what it does then is not specified`,
+      };
+}
+
+/** A request that only passes a port on its way to the root complex: nothing but translation blocking concerns it. */
+export function passingTurn(port: MachineFunction, translated: Translated): Decision {
+  const mayBlock = port.acs === undefined || (port.acs !== null && (port.acs.control & ACS_TB) !== 0);
+  if (!mayBlock || translated === false) {
+    return { turn: 'direct', why: '' };
+  }
+  if (port.acs === undefined || translated === undefined) {
+    return { turn: 'unknown', why: `whether ${port.bdf} blocks translated requests (TB) is not known` };
+  }
+  return {
+    turn: 'blocked',
+    why: `${port.bdf} blocks translated requests (TB), and the requester has ATS enabled`,
+  };
+}

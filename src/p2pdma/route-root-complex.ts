@@ -1,0 +1,111 @@
+/** What becomes of a request at the root complex: knowledge of its family, sockets, the chipset, the IOMMU. */
+import { bdfParts } from '../base/index.ts';
+import type { MachineFunction } from '../topology/index.ts';
+import type { PeerSupport } from './root-complex.ts';
+import { route } from './route-stops.ts';
+import type { RequestKind, Trip } from './route-trip.ts';
+import type { PhysicalRoute } from './verdict.ts';
+
+export function atRootComplex(
+  trip: Trip,
+  kind: RequestKind,
+  outcome: 'redirected' | 'root-complex',
+  at: MachineFunction,
+  hops: readonly string[],
+  why: string,
+): PhysicalRoute {
+  const { knowledge, provider } = trip;
+  const place = outcome === 'redirected' ? at.bdf : provider.hostBridge;
+  const chipset = [trip.up, trip.down]
+    .map((chain) => chain[chain.length - 1]!)
+    .find((top) => isChipsetPort(trip, top));
+  if (chipset !== undefined) {
+    return route(
+      'unknown',
+      chipset.bdf,
+      hops,
+      `${why}; ${chipset.bdf} is a port of the chipset, and how that routes peers is not known`,
+    );
+  }
+  const vmd = trip.index.machine.hostBridges.find(
+    ({ key, behind }) => behind !== null && (key === provider.hostBridge || key === trip.client.hostBridge),
+  );
+  if (vmd !== undefined) {
+    const detail = `${why}; ${vmd.key} lies behind ${vmd.behind}, and how that routes peers is not known`;
+    return route('unknown', vmd.key, hops, detail);
+  }
+  const sockets = socketsCrossed(trip);
+  const support = combine(
+    kind === 'write' ? knowledge.writes : knowledge.reads,
+    sockets === false ? 'routes' : knowledge.acrossSockets,
+  );
+  if (support === 'refuses') {
+    const detail = `${why}; ${knowledge.family} refuses peer ${kind}s (${knowledge.source})`;
+    return { ...route('blocked', provider.hostBridge, hops, detail), translated: isTranslated(trip) };
+  }
+  if (support === 'unknown') {
+    const across = sockets === false ? '' : sockets ? ' across sockets' : ' if they are on different sockets';
+    const known = knowledge.family === 'unknown' ? '' : across;
+    return {
+      ...route(
+        'unknown',
+        place,
+        hops,
+        `${why}; whether the root complex routes this${known} is not known (${knowledge.source})`,
+      ),
+      translated: isTranslated(trip),
+    };
+  }
+  const detail = `${why}; ${knowledge.family} routes peer ${kind}s (${knowledge.source})`;
+  return { ...route(outcome, place, hops, detail), translated: isTranslated(trip) };
+}
+
+function combine(within: PeerSupport, across: PeerSupport): PeerSupport {
+  if (within === 'refuses' || across === 'refuses') {
+    return 'refuses';
+  }
+  return within === 'routes' && across === 'routes' ? 'routes' : 'unknown';
+}
+
+/** False on one socket or one host bridge; true when NUMA nodes differ on several; undefined when that is not known. */
+function socketsCrossed(trip: Trip): boolean | undefined {
+  const { provider, client, index } = trip;
+  const { sockets } = index.machine.cpu;
+  if (provider.hostBridge === client.hostBridge || sockets === 1) {
+    return false;
+  }
+  const nodes = [provider.numaNode, client.numaNode];
+  if (sockets === undefined || nodes.some((node) => node == null)) {
+    return undefined;
+  }
+  return nodes[0] === nodes[1] ? false : sockets > 1 ? true : undefined;
+}
+
+/** Root ports of Intel's chipsets are devices 1Bh to 1Dh of bus 0; they reach the CPU's ports over DMI (PCH datasheets). */
+function isChipsetPort(trip: Trip, top: MachineFunction): boolean {
+  const parts = bdfParts(top.bdf);
+  return (
+    trip.knowledge.family === 'intel-client' &&
+    parts.domain === 0 &&
+    parts.bus === 0 &&
+    parts.device >= 0x1b &&
+    parts.device <= 0x1d
+  );
+}
+
+/** What reaches the root complex meets the IOMMU, if there is one. */
+function isTranslated(trip: Trip): boolean | undefined {
+  if (trip.translated === true) {
+    return false;
+  }
+  switch (trip.index.machine.iommu.mode) {
+    case 'translated':
+      return true;
+    case 'off':
+    case 'passthrough':
+      return false;
+    case 'on':
+    case undefined:
+      return undefined;
+  }
+}
