@@ -1,0 +1,172 @@
+/** Ways to have ACS words changed at every boot, and what the kernel's version makes of each. */
+import type { Bdf } from '../base/index.ts';
+import { KERNEL_REDIRECT_BITS, type RuleSet } from '../p2pdma/index.ts';
+import type { MachineIndex } from '../topology/index.ts';
+import { type AcsKnobs, acsKnobs } from './acs-knobs.ts';
+import {
+  formatFlags,
+  matchSpec,
+  parseConfigList,
+  parseDeviceSpec,
+  parseRedirectList,
+  pathText,
+} from './acs-parameters.ts';
+import { bootLoaderSteps, quotedParameter } from './boot-loader.ts';
+import { parseCommandLine, pciOptions } from './command-line.ts';
+import type { AcsChange, PersistentForm } from './fix-plan.ts';
+
+/** Command lines of x86 kernels hold 2,048 characters. */
+const COMMAND_LINE_MAX = 2048;
+
+export function persistentForms(
+  index: MachineIndex,
+  rules: RuleSet,
+  changes: readonly AcsChange[],
+): PersistentForm[] {
+  const knobs = acsKnobs(rules.version);
+  const isConfigBest = knobs.configAcs.state === 'works';
+  const isRedirBest = !isConfigBest && knobs.disableAcsRedir.state === 'works';
+  const forms = [
+    configForm(index, knobs, changes, isConfigBest),
+    redirForm(index, knobs, changes, isRedirBest),
+    serviceForm(changes, !isConfigBest && !isRedirBest),
+  ];
+  return forms.sort((a, b) => Number(b.isRecommended) - Number(a.isRecommended));
+}
+
+/** Keeps every bit of the word but the redirects: what setpci does, at boot. */
+function configForm(
+  index: MachineIndex,
+  knobs: AcsKnobs,
+  changes: readonly AcsChange[],
+  isRecommended: boolean,
+): PersistentForm {
+  const old = existing(index, 'config_acs');
+  const kept = withoutOwn(index, old, changes);
+  const added = changes.map((change) => {
+    const mask = change.after | KERNEL_REDIRECT_BITS;
+    return `${formatFlags(mask, change.after)}@${change.at}`;
+  });
+  return form('config_acs', knobs.configAcs, [...kept, ...added], isRecommended, [
+    'flags stand from bit 6 to bit 0: DT EC UF CR RR TB SV; x leaves what firmware set',
+    ...replaces(old.length > 0, 'config_acs'),
+    ...pathNote(index, changes),
+  ]);
+}
+
+function redirForm(
+  index: MachineIndex,
+  knobs: AcsKnobs,
+  changes: readonly AcsChange[],
+  isRecommended: boolean,
+): PersistentForm {
+  const old = existing(index, 'disable_acs_redir');
+  const devices = [...withoutOwn(index, old, changes), ...changes.map((change) => change.at)];
+  return form('disable_acs_redir', knobs.disableAcsRedir, devices, isRecommended, [
+    ...replaces(old.length > 0, 'disable_acs_redir'),
+    ...pathNote(index, changes),
+  ]);
+}
+
+function form(
+  kind: 'disable_acs_redir' | 'config_acs',
+  knob: AcsKnobs['configAcs'],
+  elements: readonly string[],
+  isRecommended: boolean,
+  notes: readonly string[],
+): PersistentForm {
+  const text = quotedParameter('pci', `${kind}=${elements.join(';')}`);
+  return {
+    kind,
+    state: knob.state,
+    isRecommended,
+    text,
+    loaders: knob.state === 'absent' ? [] : bootLoaderSteps(text),
+    notes: [
+      knob.note,
+      ...(text.length > COMMAND_LINE_MAX / 2
+        ? [`${text.length} characters: the whole command line must stay below ${COMMAND_LINE_MAX} on x86`]
+        : []),
+      ...notes,
+    ],
+  };
+}
+
+/** Elements that the running command line has; of several such options the kernel keeps the last. */
+function existing(
+  index: MachineIndex,
+  name: 'disable_acs_redir' | 'config_acs',
+): { readonly device: string; readonly text: string }[] {
+  const line = index.machine.kernel.commandLine;
+  const options = line === undefined ? [] : pciOptions(parseCommandLine(line));
+  const value = options.findLast((option) => option.name === name)?.value;
+  if (value == null) {
+    return [];
+  }
+  const parsed = name === 'config_acs' ? parseConfigList(value) : parseRedirectList(value);
+  return value
+    .split(';')
+    .map((text, i) => ({ device: parsed[i]!.device, text, isGood: parsed[i]!.problem === null }))
+    .filter((element) => element.isGood);
+}
+
+/** Old elements, but for those that mean nothing else than a port which is changed. */
+function withoutOwn(
+  index: MachineIndex,
+  old: readonly { readonly device: string; readonly text: string }[],
+  changes: readonly AcsChange[],
+): string[] {
+  const own = new Set<Bdf>(changes.map((change) => change.at));
+  return old
+    .filter(({ device }) => {
+      const spec = parseDeviceSpec(device);
+      const matched = spec === undefined ? [] : matchSpec(index, spec);
+      return matched.length === 0 || !matched.every((fn) => own.has(fn.bdf));
+    })
+    .map((element) => element.text);
+}
+
+function replaces(isThere: boolean, name: string): string[] {
+  return isThere
+    ? [
+        `the command line has pci=${name} already: take the old one out, its devices are in this one; of two the kernel keeps the last`,
+      ]
+    : [];
+}
+
+function pathNote(index: MachineIndex, changes: readonly AcsChange[]): string[] {
+  const paths = changes
+    .flatMap((change) => pathText(index, change.at) ?? [])
+    .filter((path) => path.includes('/'));
+  return paths.length === 0
+    ? []
+    : [
+        `bus numbers change when cards are added or moved; these name the same ports by their way down: ${paths.join(' ')}`,
+      ];
+}
+
+/** Works on every kernel, because it writes the registers itself. */
+function serviceForm(changes: readonly AcsChange[], isRecommended: boolean): PersistentForm {
+  const lines = [
+    '[Unit]',
+    'Description=Clear ACS redirect for peer-to-peer DMA',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    ...changes.map((change) => `ExecStart=/usr/bin/${change.command}`),
+    '',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ];
+  return {
+    kind: 'service',
+    state: 'works',
+    isRecommended,
+    text: `${lines.join('\n')}\n`,
+    loaders: [],
+    notes: [
+      'as /etc/systemd/system/peerlane-acs.service, then: systemctl enable peerlane-acs.service; setpci may be in /usr/sbin',
+      'IOMMU groups are made before it runs and keep showing the old isolation: never pass one of these devices through',
+    ],
+  };
+}
