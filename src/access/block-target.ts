@@ -37,9 +37,16 @@ export interface Span {
   readonly lengthBytes: number;
   /** The function whose memory it is; null for host memory. */
   readonly provider: Bdf | null;
-  /** Bytes as the CPU sees them, copied out. Peer memory is refused: verification never goes through the window. */
+  /** Host memory may be looked at, peer memory never: verification does not go through the window. */
   readonly isReadable: boolean;
-  /** Gives the memory back. Idempotent; requests in flight must be finished first. */
+  /**
+   * Copies `into.length` bytes from `offsetBytes` on out of the memory.
+   * @throws {AssertionFailure} when it is not readable, closed, or the range lies outside: a mistake of the program
+   */
+  copyOut(offsetBytes: number, into: Uint8Array): void;
+  /** Sets every byte, so that a transfer that never arrives cannot look like one that did. As `copyOut`, host memory only. */
+  fill(value: number): void;
+  /** Gives the memory back. Idempotent. Refused with a typed error while requests use it; they must be finished first. */
   close(): void;
 }
 
@@ -60,6 +67,8 @@ export interface BlockTarget {
   /** Requests start and end at multiples of this. */
   readonly blockBytes: number;
   readonly maxTransferBytes: number;
+  /** Requests it takes at once; one more gets FULL. */
+  readonly depthMax: number;
   readonly isReadOnly: boolean;
 
   /**
@@ -71,7 +80,10 @@ export interface BlockTarget {
   /** Makes what was written durable. */
   flush(token: number): Status;
 
-  /** Called once for every request that returned PENDING. Set by the orchestrator before the first request. */
+  /**
+   * Called once for every request that returned PENDING, and never before that call has returned. Set by the
+   * orchestrator before the first request.
+   */
   onDone: (token: number, status: Status) => void;
 
   /** The story of the last failure with this token; undefined when it did not fail. */
