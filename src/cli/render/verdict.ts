@@ -1,0 +1,94 @@
+/** A verdict in full, for a person: answer first, then why, the way, the links, and every reason. */
+import type { LinkOnPath, PairExplanation, Reason } from '../../advice/index.ts';
+import type { KernelVerdict, PhysicalRoute } from '../../p2pdma/index.ts';
+import type { MachineIndex } from '../../topology/index.ts';
+import { labelOf, rateText, shortBdf } from './describe.ts';
+import { printable, type Style, wrap } from './style.ts';
+
+const WIDTH = 100;
+
+const ANSWERS: Readonly<Record<string, string>> = {
+  'bus-addr': 'directly, by bus address',
+  'thru-host-bridge': 'through the host bridge',
+  'not-supported': 'not supported',
+  unknown: 'unknown',
+};
+
+/** `usable: directly, by bus address (distance 4)`. */
+export function answerText(verdict: KernelVerdict, style: Style): string {
+  const distance =
+    verdict.distance === null ? '' : verdict.distance < 0 ? '' : ` (distance ${verdict.distance})`;
+  if (verdict.usable === true) {
+    const how =
+      verdict.mapType === 'unknown'
+        ? 'by one of the ways below; which one is unknown'
+        : ANSWERS[verdict.mapType];
+    return style.good(`usable, ${how}${distance}`);
+  }
+  if (verdict.usable === false) {
+    return style.bad('not supported');
+  }
+  return style.warn('unknown');
+}
+
+export function* renderExplanation(
+  index: MachineIndex,
+  explanation: PairExplanation,
+  style: Style,
+): Generator<string> {
+  const { machine } = index;
+  const label = (bdf: string): string => labelOf(machine, (at) => index.find(at), bdf);
+  const { verdict } = explanation;
+  yield `${style.bold(label(verdict.provider))}  is provider for  ${style.bold(label(verdict.client))}\n`;
+  yield `  kernel    ${answerText(verdict, style)}\n`;
+  yield `  decided   by ${label(verdict.decidedBy)}\n`;
+  yield* renderRoute('write', explanation.physical.write, style);
+  yield* renderRoute('read', explanation.physical.read, style);
+  yield `  path      ${wrap(verdict.path.map((at) => shortBdf(machine, at)).join(' - '), WIDTH - 12, '            ')}   ${style.dim(explanation.letters === null ? '' : `(${explanation.letters})`)}\n`;
+  for (const link of explanation.links) {
+    yield `  link      ${linkLine(index, link, link === explanation.narrowest, style)}\n`;
+  }
+  for (const candidate of verdict.candidates) {
+    const text =
+      candidate.mapType === 'not-supported'
+        ? ANSWERS[candidate.mapType]
+        : `${ANSWERS[candidate.mapType]}, distance ${candidate.distance}`;
+    yield `  possible  ${wrap(`${text}: ${candidate.when}`, WIDTH - 12, '            ')}\n`;
+  }
+  for (const reason of explanation.reasons) {
+    yield* renderReason(index, reason, style);
+  }
+}
+
+function* renderRoute(kind: string, route: PhysicalRoute, style: Style): Generator<string> {
+  const paint =
+    route.outcome === 'blocked' ? style.bad : route.outcome === 'unknown' ? style.warn : style.good;
+  yield `  ${kind.padEnd(9)} ${paint(route.outcome)}: ${wrap(route.detail, WIDTH - 14 - route.outcome.length, '            ')}\n`;
+}
+
+function linkLine(index: MachineIndex, link: LinkOnPath, isNarrowest: boolean, style: Style): string {
+  const ends = `${shortBdf(index.machine, link.upper)} - ${shortBdf(index.machine, link.lower)}`;
+  const rate = link.uses === 'current' ? link.current : link.max;
+  if (rate === undefined) {
+    return `${ends}  rate unknown`;
+  }
+  const which = link.uses === 'current' ? 'as trained now' : 'by capability';
+  const goodput =
+    link.goodputWriteGBs === undefined || link.goodputReadGBs === undefined
+      ? ''
+      : `, write ${link.goodputWriteGBs.toFixed(2)} GB/s, read ${link.goodputReadGBs.toFixed(2)} GB/s`;
+  const line = `${ends}  ${rateText(rate)} (${which})${goodput}`;
+  return isNarrowest ? `${line}  ${style.bold('<- narrowest')}` : line;
+}
+
+function* renderReason(index: MachineIndex, reason: Reason, style: Style): Generator<string> {
+  const paint = reason.blocks ? style.bad : style.dim;
+  const at = reason.at === null ? '' : ` at ${shortBdf(index.machine, reason.at)}`;
+  const evidence =
+    reason.evidence === null ? '' : ` [${reason.evidence.register} = ${reason.evidence.value}]`;
+  yield `  ${paint(reason.blocks ? 'blocks  ' : 'note    ')}  ${style.bold(reason.code)}${at}${evidence}\n`;
+  yield `            ${wrap(printable(reason.detail), WIDTH - 12, '            ')}\n`;
+  if (reason.hint !== '') {
+    yield `            ${style.good('->')} ${wrap(printable(reason.hint), WIDTH - 15, '               ')}\n`;
+  }
+}

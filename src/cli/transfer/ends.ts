@@ -1,0 +1,70 @@
+/** The two ends of a transfer as a person names them: looked at before anything is opened or made. */
+import { existsSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { UsageError } from '../../base/index.ts';
+import {
+  type Backing,
+  backingOf,
+  deviceNumber,
+  liveTree,
+  refuseUnsafeWrite,
+  statTarget,
+} from '../../linux/index.ts';
+import type { RouteEnd } from '../../orchestrators/index.ts';
+
+export interface End {
+  readonly path: string;
+  /** Undefined: a file that is still to be made. */
+  readonly stats: Stats | undefined;
+  readonly backing: Backing;
+}
+
+/** Something that is there. @throws {HostError} see `statTarget` */
+export function existingEnd(path: string): End {
+  const stats = statTarget(path);
+  return { path, stats, backing: backingOf(liveTree(), path, stats) };
+}
+
+/**
+ * Something that will be written: a device, a file, or the name of a file that is still to be made.
+ * @throws {HostError} also HOST_IN_USE, HOST_HAS_PARTITIONS, HOST_READ_ONLY
+ */
+export function writableEnd(path: string): End {
+  const folder = dirname(path);
+  // A name below /dev that is not there is a mistyped device.
+  if (!existsSync(path) && !path.startsWith('/dev/') && existsSync(folder)) {
+    return { path, stats: undefined, backing: backingOf(liveTree(), path, statSync(folder)) };
+  }
+  const end = existingEnd(path);
+  if (end.backing.kind === 'block') {
+    refuseUnsafeWrite(liveTree(), path, end.backing);
+  }
+  return end;
+}
+
+/** @throws {UsageError} USAGE_SAME_TARGET when both are one disk or one file */
+export function assertDifferent(a: End, b: End): void {
+  if (a.stats !== undefined && b.stats !== undefined && identity(a, a.stats) === identity(b, b.stats)) {
+    throw new UsageError('USAGE_SAME_TARGET', {
+      message: `${a.path} and ${b.path} are the same ${a.backing.kind === 'block' ? 'disk' : 'file'}`,
+      hint: 'name two different ones',
+    });
+  }
+}
+
+function identity(end: End, stats: Stats): string {
+  return end.backing.kind === 'block'
+    ? `disk ${end.backing.device?.diskPath ?? deviceNumber(stats.rdev)}`
+    : `file ${deviceNumber(stats.dev)} ${stats.ino}`;
+}
+
+export function routeEnd(end: End): RouteEnd {
+  const { requesters, peer } = end.backing;
+  return {
+    label: end.path,
+    requesters: requesters.functions,
+    uncertain: requesters.uncertain,
+    takesPeerMemory: peer.capable,
+    why: peer.why,
+  };
+}

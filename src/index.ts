@@ -1,0 +1,10 @@
+/**
+ * The programmatic face of the package: read a machine, ask for verdicts, explain them, run copies.
+ *
+ * `peerlane/topology` and `peerlane/p2pdma` are the same parts alone. Everything else below `src/` is internal.
+ */
+export * from './advice/index.ts';
+export * from './base/index.ts';
+export * from './orchestrators/index.ts';
+export * from './p2pdma/index.ts';
+export * from './topology/index.ts';
