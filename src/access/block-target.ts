@@ -31,6 +31,41 @@ export const STATUS = {
   FULL: -6,
 } as const;
 
+export type StatusName =
+  | 'done'
+  | 'pending'
+  | 'unreachable'
+  | 'gone'
+  | 'io'
+  | 'invalid'
+  | 'aborted'
+  | 'full'
+  | 'unknown';
+
+/** A status by name, for people and programs outside. */
+export function statusName(status: Status): StatusName {
+  switch (status) {
+    case DONE:
+      return 'done';
+    case PENDING:
+      return 'pending';
+    case STATUS.UNREACHABLE:
+      return 'unreachable';
+    case STATUS.GONE:
+      return 'gone';
+    case STATUS.IO:
+      return 'io';
+    case STATUS.INVALID:
+      return 'invalid';
+    case STATUS.ABORTED:
+      return 'aborted';
+    case STATUS.FULL:
+      return 'full';
+    default:
+      return 'unknown';
+  }
+}
+
 /** DMA-able memory of one owner, host or peer. A pointer is never handed out; targets know how to use their own kind. */
 export interface Span {
   readonly kind: 'host' | 'peer';

@@ -47,6 +47,10 @@ export function pairLetters(index: MachineIndex, provider: Bdf, client: Bdf): Pa
     // A key that stands for any host bridge of a domain.
     return first.hostBridge.endsWith('??') ? null : 'PHB';
   }
+  if (first.numaNode === null && second.numaNode === null) {
+    // Known to belong to no node: the machine has but one.
+    return 'NODE';
+  }
   if (typeof first.numaNode !== 'number' || typeof second.numaNode !== 'number') {
     return null;
   }

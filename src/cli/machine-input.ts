@@ -39,7 +39,10 @@ export async function loadMachine(options: MachineOptions): Promise<Machine> {
 
 /** `live`, or the path of anything that describes a machine. */
 export function readMachine(where: string): Machine {
-  const machine = where === 'live' ? readSysfs(liveTree(), { kind: 'live', label: 'live' }) : readPath(where);
+  const machine =
+    where === 'live'
+      ? readSysfs(liveTree(), { kind: 'live', label: 'live', gunzip: boundedGunzip })
+      : readPath(where);
   if (machine.functions.length === 0) {
     throw new InputError('INPUT_NO_PCI', {
       message: `${where === 'live' ? 'this machine' : where} has no PCI functions`,
@@ -55,12 +58,12 @@ export function readMachine(where: string): Machine {
 
 function readPath(path: string): Machine {
   if (statOf(path).isDirectory()) {
-    return readSysfs(directoryTree(path), { kind: 'sysroot', label: path });
+    return readSysfs(directoryTree(path), { kind: 'sysroot', label: path, gunzip: boundedGunzip });
   }
   const stored = readWhole(path);
   const bytes = isGzip(stored) ? boundedGunzip(stored, TAR_BYTES_MAX) : stored;
   return recognise(bytes) === 'tar'
-    ? readSysfs(archiveTree(bytes, path), { kind: 'archive', label: path })
+    ? readSysfs(archiveTree(bytes, path), { kind: 'archive', label: path, gunzip: boundedGunzip })
     : readTextBytes(bytes, path);
 }
 

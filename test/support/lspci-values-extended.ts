@@ -4,7 +4,6 @@ import {
   decimal,
   granularity,
   hex,
-  L1,
   latencyNs,
   map,
   POWER_ON_US,

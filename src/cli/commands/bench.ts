@@ -15,7 +15,14 @@ import { formatBytes } from '../render/style.ts';
 import { formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import { assertDifferent, type End, existingEnd, writableEnd } from '../transfer/ends.ts';
-import { allocateBuffer, printRefusals, resolveRoute, routeJson, routeText } from '../transfer/route.ts';
+import {
+  allocateBuffer,
+  failureJson,
+  printRefusals,
+  resolveRoute,
+  routeJson,
+  routeText,
+} from '../transfer/route.ts';
 import { watchSignals } from '../transfer/signals.ts';
 
 export interface BenchCommandOptions {
@@ -277,7 +284,7 @@ function benchJson(
     outcome: result.outcome,
     sides: result.sides,
     ratio: result.ratio ?? null,
-    failure: result.failure ?? null,
+    failure: failureJson(result.failure),
     failedSide: result.failedSide ?? null,
     exitStatus,
   };

@@ -1,4 +1,5 @@
 /** `peerlane copy`: from one device or file to another, through peer memory where the machine allows it. */
+import { rmSync } from 'node:fs';
 import { type Span, STATUS } from '../../access/index.ts';
 import { allocateHostMemory, type LinuxBlockTarget, liveTree, openBlockTarget } from '../../linux/index.ts';
 import {
@@ -16,6 +17,7 @@ import { confirmWrite } from '../transfer/consent.ts';
 import { assertDifferent, type End, existingEnd, writableEnd } from '../transfer/ends.ts';
 import {
   allocateBuffer,
+  failureJson,
   printRefusals,
   refusalLines,
   resolveRoute,
@@ -101,6 +103,7 @@ async function copyOnce(
 ): Promise<Ran> {
   const targets: LinuxBlockTarget[] = [];
   const spans: Span[] = [];
+  let isBegun = false;
   try {
     const source = openBlockTarget(sourceEnd.path, { look: liveTree, exclusive: true, depth: options.depth });
     targets.push(source);
@@ -136,6 +139,7 @@ async function copyOnce(
       ...(verify === undefined ? {} : { verify }),
     });
     const signals = watchSignals(() => copy.stop());
+    isBegun = true;
     try {
       const result = await copy.run();
       return { result, buffer, signalStatus: signals.exitStatus() };
@@ -150,6 +154,10 @@ async function copyOnce(
     }
     for (const span of spans) {
       span.close();
+    }
+    if (!isBegun && destinationEnd.stats === undefined) {
+      // A refusal leaves no empty file behind.
+      rmSync(destinationEnd.path, { force: true });
     }
   }
 }
@@ -271,8 +279,9 @@ function copyJson(
     flushNs: Math.round(result.flushNs),
     bytesPerSecond: Math.round(result.bytesPerSecond),
     latencyNs: result.latency,
-    verify: result.verify === undefined ? null : { ...result.verify, failure: result.verify.failure ?? null },
-    failure: result.failure ?? null,
+    verify:
+      result.verify === undefined ? null : { ...result.verify, failure: failureJson(result.verify.failure) },
+    failure: failureJson(result.failure),
     exitStatus,
   };
 }

@@ -2,7 +2,7 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { HostError, UsageError } from '../../base/index.ts';
-import { directoryTree, liveTree } from '../../linux/index.ts';
+import { boundedGunzip, directoryTree, liveTree } from '../../linux/index.ts';
 import { collectSnapshot, readSysfs, writeTar } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
 import type { MachineOptions } from '../machine-input.ts';
@@ -24,14 +24,21 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
     });
   }
   const tree = source === 'live' ? liveTree() : directoryTree(source);
-  const collected = collectSnapshot(tree, { keepIdentities: options.keepIdentities === true });
+  const collected = collectSnapshot(tree, {
+    keepIdentities: options.keepIdentities === true,
+    gunzip: boundedGunzip,
+  });
   const bytes = gzipSync(writeTar(collected.entries));
   if (options.output === '-') {
     process.stdout.write(bytes);
   } else {
     writeNewFile(options.output, bytes, options.force === true);
   }
-  const machine = readSysfs(tree, { kind: source === 'live' ? 'live' : 'sysroot', label: source });
+  const machine = readSysfs(tree, {
+    kind: source === 'live' ? 'live' : 'sysroot',
+    label: source,
+    gunzip: boundedGunzip,
+  });
   const where = options.output === '-' ? 'stdout' : options.output;
   io.err(
     `${where}: ${machine.functions.length} PCI functions, ${collected.entries.length} entries, ${formatBytes(bytes.length)}${

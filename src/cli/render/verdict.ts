@@ -52,7 +52,7 @@ export function* renderExplanation(
     const text =
       candidate.mapType === 'not-supported'
         ? ANSWERS[candidate.mapType]
-        : `${ANSWERS[candidate.mapType]}, distance ${candidate.distance}`;
+        : `${ANSWERS[candidate.mapType]}${candidate.distance === null ? '' : `, distance ${candidate.distance}`}`;
     yield `  possible  ${wrap(`${text}: ${candidate.when}`, WIDTH - 12, '            ')}\n`;
   }
   for (const reason of explanation.reasons) {

@@ -1,4 +1,5 @@
 /** From `--via` to memory: asks the machine's verdicts, and allocates what was chosen. */
+import { statusName } from '../../access/index.ts';
 import { explainPair } from '../../advice/index.ts';
 import { CopyError } from '../../base/index.ts';
 import { allocateHostMemory, allocatePeerMemory, liveTree, peerMemoryState } from '../../linux/index.ts';
@@ -9,6 +10,7 @@ import {
   type FittedBuffer,
   type Refusal,
   type RouteChoice,
+  type TransferFailure,
   type Via,
 } from '../../orchestrators/index.ts';
 import { findMany, judgeMany, rulesForMachine } from '../../p2pdma/index.ts';
@@ -102,4 +104,9 @@ export function routeJson(choice: RouteChoice): Record<string, unknown> {
     ties: choice.ties,
     refusals: choice.refusals,
   };
+}
+
+/** A failed request in `copy --json` and `bench --json`; null when none failed. */
+export function failureJson(failure: TransferFailure | undefined): Record<string, unknown> | null {
+  return failure === undefined ? null : { ...failure, status: statusName(failure.status) };
 }

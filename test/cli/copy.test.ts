@@ -1,0 +1,245 @@
+/** The commands on files of this machine. Drives, peer memory and refusals by verdict are tried in a virtual machine. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { SeededRandom } from '../../src/base/index.ts';
+import { liveTree, openBlockTarget } from '../../src/linux/index.ts';
+import { hasFfi } from '../support/ffi.ts';
+import { runCli } from './run-cli.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'peerlane-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const path = (name: string): string => join(folder, name);
+
+const random = new SeededRandom(31);
+const content = new Uint8Array(new Uint32Array(1 << 18).map(() => random.next32()).buffer);
+writeFileSync(path('source'), content);
+
+function directIoWorks(): boolean {
+  try {
+    void openBlockTarget(path('source'), { look: liveTree }).close();
+    return true;
+  } catch (error) {
+    console.log(`skipped: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+const canRun = hasFfi() && directIoWorks();
+
+describe.skipIf(!canRun)('peerlane copy', () => {
+  it('makes the destination, copies and verifies', async () => {
+    const { status, stdout, stderr } = await runCli([
+      'copy',
+      path('source'),
+      path('new'),
+      '--via',
+      'host',
+      '--verify',
+    ]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('route: host memory: host memory was asked for');
+    expect(stdout).toContain('copied: 1 MiB');
+    expect(stdout).toContain('verify: equal; 1 MiB');
+    expect(stdout).toContain('trust: verified');
+    expect(Buffer.compare(readFileSync(path('new')), content)).toBe(0);
+  });
+
+  it('copies a range, and only that', async () => {
+    writeFileSync(path('range'), new Uint8Array(content.length).fill(1));
+    const args = [
+      '--via',
+      'host',
+      '--offset',
+      '64k',
+      '--size',
+      '128k',
+      '--chunk',
+      '16k',
+      '--depth',
+      '3',
+      '--json',
+    ];
+    const { status, stdout } = await runCli(['copy', path('source'), path('range'), ...args]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      schema: 'peerlane/copy/1',
+      outcome: 'done',
+      trust: 'transferred',
+      copiedBytes: 131072,
+      certainBytes: 131072,
+      chunkBytes: 16384,
+      depth: 3,
+      route: { kind: 'host', provider: null, isFallback: false },
+      verify: null,
+      failure: null,
+      exitStatus: 0,
+    });
+    const bytes = readFileSync(path('range'));
+    expect(Buffer.compare(bytes.subarray(65536, 196608), content.subarray(65536, 196608))).toBe(0);
+    expect(new Set(bytes.subarray(0, 65536))).toEqual(new Set([1]));
+    expect(new Set(bytes.subarray(196608))).toEqual(new Set([1]));
+  });
+
+  it.each([
+    ['a source that is not there', [path('missing'), path('x'), '--via', 'host'], 'HOST_NO_SUCH_PATH'],
+    ['a mistyped device', [path('source'), '/dev/nvme99n1', '--via', 'host', '--yes'], 'HOST_NO_SUCH_PATH'],
+    ['a folder', [path('source'), folder, '--via', 'host'], 'HOST_NOT_BLOCK'],
+    ['a folder that is not there', [path('source'), path('no/such'), '--via', 'host'], 'HOST_NO_SUCH_PATH'],
+    ['the same file twice', [path('source'), path('source'), '--via', 'host'], 'USAGE_SAME_TARGET'],
+    [
+      'a size that is no multiple of a block',
+      [path('source'), path('x'), '--via', 'host', '--size', '1000'],
+      'COPY_RANGE',
+    ],
+    ['a size beyond the source', [path('source'), path('x'), '--via', 'host', '--size', '1G'], 'COPY_RANGE'],
+    [
+      'an offset beyond the source',
+      [path('source'), path('x'), '--via', 'host', '--offset', '1G'],
+      'COPY_RANGE',
+    ],
+    ['a size of nothing', [path('source'), path('x'), '--via', 'host', '--size', '0'], 'COPY_RANGE'],
+    ['a chunk of nothing', [path('source'), path('x'), '--via', 'host', '--chunk', '0'], 'COPY_SETUP'],
+    ['a depth of nothing', [path('source'), path('x'), '--via', 'host', '--depth', '0'], 'USAGE_DEPTH'],
+    [
+      'a depth beyond reason',
+      [path('source'), path('x'), '--via', 'host', '--depth', '999999'],
+      'USAGE_DEPTH',
+    ],
+    ['a route through nothing', [path('source'), path('x'), '--via', 'nvme99'], 'TOPO_UNKNOWN_NAME'],
+  ])('%s is a one-line error with a hint and status 2, and makes no file', async (_, args, code) => {
+    const { status, stdout, stderr } = await runCli(['copy', ...args]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^peerlane: [^\\n]*; [^\\n]*\\[${code}\\]\\n$`));
+    expect(existsSync(path('x'))).toBe(false);
+  });
+
+  it('without a peer route is refused with status 1 and all reasons, and --fallback takes host memory', async () => {
+    // The file system of the test's folder is on no NVMe namespace, or no provider reaches it: either way there are reasons.
+    const refused = await runCli(['copy', path('source'), path('x')]);
+    if (refused.status === 0) {
+      console.log('skipped: this machine has a peer route between its files');
+      return;
+    }
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toContain('COPY_NO_ROUTE');
+    expect(refused.stderr.trim().split('\n').length).toBeGreaterThan(1);
+    expect(existsSync(path('x'))).toBe(false);
+    const { status, stdout } = await runCli(['copy', path('source'), path('x'), '--fallback', '--json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'done', route: { kind: 'host', isFallback: true } });
+    expect(statSync(path('x')).size).toBe(content.length);
+  });
+});
+
+describe.skipIf(!canRun)('peerlane bench', () => {
+  it('reads and tells rounds, throughput and latencies', async () => {
+    const args = [
+      '--via',
+      'host',
+      '--block',
+      '16k',
+      '--depth',
+      '4',
+      '--count',
+      '50',
+      '--rounds',
+      '3',
+      '--json',
+    ];
+    const { status, stdout } = await runCli(['bench', path('source'), ...args]);
+    expect(status).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({
+      schema: 'peerlane/bench/1',
+      outcome: 'done',
+      mode: 'read',
+      ratio: null,
+      depth: 4,
+    });
+    expect(result.sides).toHaveLength(1);
+    expect(result.sides[0].rounds.map((round: { items: number }) => round.items)).toEqual([50, 50, 50]);
+    expect(result.sides[0].latency.read.count).toBe(150);
+    expect(result.sides[0].latency.write.count).toBe(0);
+  });
+
+  it('only reads unless told, and writes only with consent', async () => {
+    writeFileSync(path('victim'), content);
+    await runCli(['bench', path('victim'), '--via', 'host', '--count', '10', '--rounds', '1']);
+    for (const mode of ['write', 'mixed']) {
+      const { status, stderr } = await runCli([
+        'bench',
+        path('victim'),
+        '--via',
+        'host',
+        '--mode',
+        mode,
+        '--count',
+        '10',
+      ]);
+      expect(status).toBe(2);
+      expect(stderr).toContain('COPY_NOT_CONFIRMED');
+    }
+    expect(Buffer.compare(readFileSync(path('victim')), content)).toBe(0);
+    const asked = await runCli(
+      ['bench', path('victim'), '--via', 'host', '--mode', 'write', '--count', '1'],
+      ['no'],
+    );
+    expect(asked.status).toBe(2);
+    const agreed = await runCli(
+      [
+        'bench',
+        path('victim'),
+        '--via',
+        'host',
+        '--mode',
+        'write',
+        '--count',
+        '4',
+        '--rounds',
+        '1',
+        '--block',
+        '16k',
+      ],
+      ['yes'],
+    );
+    expect(agreed.status).toBe(0);
+    expect(agreed.stdout).toContain('host write');
+    expect(Buffer.compare(readFileSync(path('victim')), content)).not.toBe(0);
+  });
+
+  it('copies from one to another', async () => {
+    writeFileSync(path('to'), new Uint8Array(content.length));
+    const args = [
+      '--mode',
+      'copy',
+      '--via',
+      'host',
+      '--block',
+      '64k',
+      '--count',
+      '16',
+      '--rounds',
+      '1',
+      '--yes',
+    ];
+    const { status, stdout } = await runCli(['bench', path('source'), path('to'), ...args]);
+    expect(status).toBe(0);
+    expect(stdout).toContain('host copy');
+    expect(Buffer.compare(readFileSync(path('to')), content)).toBe(0);
+  });
+
+  it.each([
+    ['two targets to read', [path('source'), path('source')], 'USAGE_TARGETS'],
+    ['one to copy', [path('source'), '--mode', 'copy', '--yes'], 'USAGE_TARGETS'],
+    ['a file that would have to be made', [path('absent'), '--mode', 'write', '--yes'], 'HOST_NO_SUCH_PATH'],
+    ['an area smaller than a block', [path('source'), '--size', '4k'], 'COPY_RANGE'],
+    ['no rounds', [path('source'), '--rounds', '0', '--count', '1'], 'COPY_SETUP'],
+    ['no requests', [path('source'), '--count', '0'], 'COPY_SETUP'],
+  ])('%s is a one-line error with status 2', async (_, args, code) => {
+    const { status, stdout, stderr } = await runCli(['bench', '--via', 'host', ...args]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^peerlane: [^\\n]*; [^\\n]*\\[${code}\\]\\n$`));
+  });
+});
