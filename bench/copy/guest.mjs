@@ -5,18 +5,23 @@ import { findDrives, keep, linux, orchestrators } from './copy-driver.mjs';
 const { SIZE_BYTES, ROUNDS, POINTS } = JSON.parse(process.argv[2]);
 const { a, A, B } = findDrives();
 const nowNs = () => performance.now() * 1e6;
+const RUNNERS = [
+  ['peerlane', ours],
+  ['aio', (memory, point) => inC('aio', memory, point)],
+  ['threads', (memory, point) => inC('threads', memory, point)],
+];
 const rows = [];
 for (const memory of ['peer', 'host']) {
   for (const point of POINTS) {
     const row = { memory, ...point, peerlane: [], aio: [], threads: [] };
     // One round more than is counted: the first of each warms up.
     for (let round = 0; round <= ROUNDS; round++) {
-      const times = {
-        peerlane: await ours(memory, point),
-        aio: inC('aio', memory, point),
-        threads: inC('threads', memory, point),
-      };
-      if (round > 0) for (const [name, time] of Object.entries(times)) row[name].push(time);
+      // Who goes first changes with the round, so that what one leaves behind for the next meets all of them.
+      for (let turn = 0; turn < RUNNERS.length; turn++) {
+        const [name, run] = RUNNERS[(round + turn) % RUNNERS.length];
+        const time = await run(memory, point);
+        if (round > 0) row[name].push(time);
+      }
     }
     rows.push(row);
   }

@@ -10,6 +10,7 @@ export function machineJson(machine: Machine): Record<string, unknown> {
     source: machine.source,
     kernel: machine.kernel,
     cpu: machine.cpu,
+    given: machine.given ?? [],
     iommu: machine.iommu,
     isVirtual: machine.isVirtual ?? null,
     hostBridges: machine.hostBridges,

@@ -4,8 +4,10 @@ import { InputError, UsageError } from '../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../linux/index.ts';
 import {
   archiveTree,
+  type FileTree,
   isGzip,
   type Machine,
+  pciIdsText,
   readSysfs,
   readTextBytes,
   recognise,
@@ -58,13 +60,44 @@ export function readMachine(where: string): Machine {
 
 function readPath(path: string): Machine {
   if (statOf(path).isDirectory()) {
-    return readSysfs(directoryTree(path), { kind: 'sysroot', label: path, gunzip: boundedGunzip });
+    return readSysroot(directoryTree(path), path);
   }
   const stored = readWhole(path);
-  const bytes = isGzip(stored) ? boundedGunzip(stored, TAR_BYTES_MAX) : stored;
+  const bytes = isGzip(stored) ? unpack(stored, path) : stored;
   return recognise(bytes) === 'tar'
     ? readSysfs(archiveTree(bytes, path), { kind: 'archive', label: path, gunzip: boundedGunzip })
-    : readTextBytes(bytes, path);
+    : // Text of lspci may print names only; the list they came from is asked for when it does.
+      readTextBytes(bytes, path, { pciIds: () => pciIdsText(liveTree()) });
+}
+
+/** Folders without which there are no functions. */
+const NEEDED_FOLDERS = ['sys', 'sys/bus/pci/devices', 'sys/devices'];
+
+/** @throws {InputError} INPUT_UNREADABLE where root would see more; INPUT_NO_SYSFS, INPUT_NO_PCI */
+export function readSysroot(tree: FileTree, path: string): Machine {
+  try {
+    return readSysfs(tree, { kind: 'sysroot', label: path, gunzip: boundedGunzip });
+  } catch (error) {
+    // A folder that may not be listed looks empty to the reader, which keeps that apart from an error on purpose.
+    const denied = NEEDED_FOLDERS.find((folder) => tree.list(folder) === 'denied');
+    throw denied === undefined ? error : unreadable(`${path}/${denied}`, { code: 'EACCES' });
+  }
+}
+
+function unpack(stored: Uint8Array, path: string): Uint8Array {
+  try {
+    return boundedGunzip(stored, TAR_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof InputError)) {
+      throw error;
+    }
+    throw new InputError(error.code, {
+      message: `${path}: ${error.message}`,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      detail: { path, ...error.detail },
+      cause: error,
+    });
+  }
 }
 
 function statOf(path: string) {

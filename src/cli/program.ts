@@ -1,7 +1,8 @@
 /** The command line: every command with its options and help. What a command does is in `commands/`. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { PeerlaneError } from '../base/index.ts';
+import { PeerlaneError, UsageError } from '../base/index.ts';
 import { type Io, processIo } from './io.ts';
+import { printable } from './render/style.ts';
 
 const EXIT_USAGE = 2;
 const EXIT_FAILED = 3;
@@ -27,7 +28,7 @@ function report(error: unknown, io: Io): number {
   }
   if (error instanceof PeerlaneError) {
     const hint = error.hint === undefined ? '' : `; ${error.hint}`;
-    io.err(`peerlane: ${oneLine(error.message)}${oneLine(hint)} [${error.code}]\n`);
+    io.err(`peerlane: ${oneLine(error.message + hint)} [${error.code}]\n`);
     return error.exitStatus;
   }
   io.err(
@@ -38,8 +39,9 @@ function report(error: unknown, io: Io): number {
   return EXIT_FAILED;
 }
 
+/** Messages name files and devices, and those names may hold anything. */
 function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, ' ');
+  return printable(text.replace(/\s*[\r\n]+\s*/g, ' '));
 }
 
 type Done = (status: number) => void;
@@ -53,11 +55,17 @@ function buildProgram(io: Io, version: string, done: Done): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.out(text),
-      writeErr: (text) => io.err(text),
-      outputError: (text, write) =>
-        write(
-          `peerlane: ${oneLine(text.trim().replace(/^error: /, ''))}; \`peerlane --help\` lists commands and options\n`,
-        ),
+      // Commander writes here only where it would answer a missing command with the whole help.
+      writeErr: () => {
+        throw new UsageError('USAGE_NO_COMMAND', {
+          message: 'no command was given, or help was asked for one that does not exist',
+          hint: 'try `peerlane matrix`; `peerlane --help` lists commands and options',
+        });
+      },
+      outputError: (text) => {
+        const message = oneLine(text.trim().replace(/^error: |\.$/g, ''));
+        io.err(`peerlane: ${message}; \`peerlane --help\` lists commands and options\n`);
+      },
     })
     .addHelpText(
       'after',
@@ -76,6 +84,18 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
 
   /** The options of the program itself hold before and after the command's name. */
   const merged = <T>(options: T): T => ({ ...program.opts(), ...options });
+
+  /** Commands that choose their machine themselves: an option that had no effect would mislead. */
+  const withoutMachine = (command: string, why: string): void => {
+    const given = Object.keys(program.opts())[0];
+    if (given !== undefined) {
+      throw new UsageError('USAGE_MACHINE_NOT_TAKEN', {
+        message: `--${given} has no meaning for ${command}: ${why}`,
+        hint: `leave it out, or see \`peerlane ${command} --help\``,
+        detail: { option: given, command },
+      });
+    }
+  };
 
   machineOptions(program.command('topo'))
     .summary('the device tree: links, ACS, IOMMU groups, peer memory')
@@ -104,6 +124,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     )
     .option('--all', 'every function, bridges included')
     .addOption(kernelOption())
+    .addOption(cpuOption())
     .option('--json', 'one verdict for each pair, with reasons, as JSON (peerlane/verdicts/1)')
     .action(async (options) =>
       done(await (await import('./commands/matrix.ts')).matrix(merged(options), io)),
@@ -116,6 +137,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
         'the path with its links, and all reasons. With several clients also their combination, as an orchestrator would ask.',
     )
     .addOption(kernelOption())
+    .addOption(cpuOption())
     .option('--json', 'print as JSON (peerlane/verdicts/1)')
     .addHelpText(
       'after',
@@ -132,6 +154,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
         'costs in isolation. Nothing is applied.',
     )
     .addOption(kernelOption())
+    .addOption(cpuOption())
     .option('--json', 'print as JSON')
     .action(async (provider, client, options) =>
       done(await (await import('./commands/fix.ts')).fix(provider, client, merged(options), io)),
@@ -154,11 +177,13 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     )
     .option('--all', 'the verdicts of every function, bridges included')
     .addOption(kernelOption())
+    .addOption(cpuOption())
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExit status 0 when nothing changed, 1 when something did.')
-    .action(async (before, after, options) =>
-      done(await (await import('./commands/diff.ts')).diff(before, after, merged(options), io)),
-    );
+    .action(async (before, after, options) => {
+      withoutMachine('diff', 'the two machines are its arguments');
+      done(await (await import('./commands/diff.ts')).diff(before, after, options, io));
+    });
 
   machineOptions(program.command('snapshot'))
     .summary('write what peerlane reads of this machine to a file')
@@ -197,9 +222,10 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     .option('--fallback', 'use host memory when no peer memory can be reached')
     .option('--yes', 'write to the destination without asking')
     .option('--json', 'print the result as JSON')
-    .action(async (source, destination, options) =>
-      done(await (await import('./commands/copy.ts')).runCopy({ source, destination, ...options }, io)),
-    );
+    .action(async (source, destination, options) => {
+      withoutMachine('copy', 'it moves data on this machine');
+      done(await (await import('./commands/copy.ts')).runCopy({ source, destination, ...options }, io));
+    });
 
   program
     .command('bench <target...>')
@@ -223,9 +249,10 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     .option('--seed <n>', 'seed of the random offsets', parseCount, 1)
     .option('--yes', 'write without asking')
     .option('--json', 'print the result as JSON')
-    .action(async (targets, options) =>
-      done(await (await import('./commands/bench.ts')).runBench({ targets, ...options }, io)),
-    );
+    .action(async (targets, options) => {
+      withoutMachine('bench', 'it moves data on this machine');
+      done(await (await import('./commands/bench.ts')).runBench({ targets, ...options }, io));
+    });
 
   program
     .command('demo')
@@ -233,7 +260,10 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     .description(
       'Prints the tree, the matrix and one explained pair of a machine that is shipped as an example.',
     )
-    .action(async () => done(await (await import('./commands/start.ts')).demo(io)));
+    .action(async () => {
+      withoutMachine('demo', 'it shows the example that comes with peerlane');
+      done(await (await import('./commands/start.ts')).demo(io));
+    });
 
   program
     .command('start', { hidden: true })
@@ -255,6 +285,13 @@ function machineOptions(command: Command): Command {
 
 function kernelOption(): Option {
   return new Option('--kernel <version>', 'judge by the rules of this kernel, as uname -r prints it');
+}
+
+function cpuOption(): Option {
+  return new Option(
+    '--cpu <vendor[:family[:model]]>',
+    'judge by this processor in place of the input’s: intel, amd:0x19, hygon:24',
+  );
 }
 
 /** `4096`, `64k`, `1M`, `2G`: powers of 1024; an `iB` or `B` may follow. */

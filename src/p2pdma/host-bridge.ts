@@ -3,7 +3,7 @@
  * __host_bridge_whitelist; the CPU rule is cpu_supports_p2pdma).
  */
 import { type Bdf, bdfParts } from '../base/index.ts';
-import type { Cpu, Machine, MachineFunction } from '../topology/index.ts';
+import { type Cpu, familiesOf, type Machine, type MachineFunction } from '../topology/index.ts';
 import type { HostBridgeEntry, RuleInterval } from './rule-intervals.ts';
 import type { WalkTree } from './walk-tree.ts';
 
@@ -156,5 +156,6 @@ export function isAmdZen(cpu: Cpu): boolean | undefined {
   if (cpu.vendor !== 'amd') {
     return false;
   }
-  return cpu.family === undefined ? undefined : cpu.family >= 0x17;
+  const isZen = familiesOf(cpu).map((family) => family >= 0x17);
+  return isZen.length > 0 && isZen.every((one) => one === isZen[0]) ? isZen[0] : undefined;
 }

@@ -91,6 +91,9 @@ export function rootComplexKnowledge(cpu: Cpu, isVirtual?: boolean): RootComplex
     return unknownFamily('in a virtual machine root ports are made by the hypervisor, whatever the CPU');
   }
   const { vendor, family, model } = cpu;
+  if (vendor === 'amd' && family === undefined && cpu.possibleFamilies !== undefined) {
+    return commonKnowledge(cpu.possibleFamilies.map(amdKnowledge));
+  }
   if (vendor === undefined || family === undefined) {
     return unknownFamily('the CPU is not known');
   }
@@ -102,6 +105,21 @@ export function rootComplexKnowledge(cpu: Cpu, isVirtual?: boolean): RootComplex
     return row?.[0] ?? unknownFamily(`no evidence for Intel family 6 model ${model ?? 'unknown'}`);
   }
   return unknownFamily(`no evidence for ${vendor} family ${family}`);
+}
+
+/** What holds whichever of several it is. */
+function commonKnowledge(all: readonly RootComplexKnowledge[]): RootComplexKnowledge {
+  const common = <T>(of: (one: RootComplexKnowledge) => T, otherwise: T): T => {
+    const [first, ...rest] = all.map(of);
+    return first !== undefined && rest.every((value) => value === first) ? first : otherwise;
+  };
+  return {
+    family: common((one) => one.family, 'unknown'),
+    writes: common((one) => one.writes, 'unknown'),
+    reads: common((one) => one.reads, 'unknown'),
+    acrossSockets: common((one) => one.acrossSockets, 'unknown'),
+    source: [...new Set(all.map((one) => one.source))].join('; '),
+  };
 }
 
 /** Family 17h is Zen 1 and 2, 19h Zen 3 and 4, 1Ah Zen 5. */

@@ -9,6 +9,7 @@ import { type Bdf, compareBdf } from '../base/index.ts';
 import { type HostBridgeDraft, hostBridgesOf } from './assemble-host-bridges.ts';
 import { resolveParents } from './assemble-parents.ts';
 import { type SriovLayout, virtualFunctions } from './assemble-vfs.ts';
+import { cpuFromFunctions } from './cpu-evidence.ts';
 import { generalGaps } from './gaps.ts';
 import type { Cpu, Finding, Gap, IommuState, KernelState, Machine, MachineFunction } from './machine.ts';
 
@@ -69,7 +70,7 @@ export function assembleMachine(draft: MachineDraft): Machine {
     source: draft.source,
     functions,
     hostBridges,
-    cpu: wholeCpu(draft.cpu ?? {}),
+    cpu: cpuOf(draft, functions, findings),
     kernel: wholeKernel(draft.kernel ?? {}),
     iommu: { mode: draft.iommu?.mode, driver: draft.iommu?.driver },
     isVirtual: draft.isVirtual,
@@ -170,10 +171,27 @@ function wholeFunction(draft: FunctionDraft, resolved: Resolved): MachineFunctio
   };
 }
 
+/** As the reader has it; where it has no vendor, as far as the functions of the processor itself tell. */
+function cpuOf(draft: MachineDraft, functions: readonly MachineFunction[], findings: Finding[]): Cpu {
+  const cpu = draft.cpu ?? {};
+  const mayBeX86 = cpu.architecture === undefined || cpu.architecture.startsWith('x86');
+  // In a guest such a function was passed through, and the guest's CPUID may differ from what is under it.
+  if (cpu.vendor !== undefined || !mayBeX86 || draft.isVirtual === true) {
+    return wholeCpu(cpu);
+  }
+  const evidence = cpuFromFunctions(functions);
+  if (evidence === undefined) {
+    return wholeCpu(cpu);
+  }
+  findings.push(evidence.finding);
+  return wholeCpu({ ...cpu, ...evidence.cpu });
+}
+
 function wholeCpu(cpu: Draft<Cpu>): Cpu {
   return {
     vendor: cpu.vendor,
     family: cpu.family,
+    ...(cpu.possibleFamilies === undefined ? {} : { possibleFamilies: cpu.possibleFamilies }),
     model: cpu.model,
     name: cpu.name,
     architecture: cpu.architecture,

@@ -73,6 +73,11 @@ function isHalfKnown(fn: MachineFunction): boolean {
 /** What a person can do to supply it. */
 function supply(machine: Machine, what: string): string {
   const { kind } = machine.source;
+  if (what === 'cpu' && kind !== 'live') {
+    return kind === 'sysroot' || kind === 'archive'
+      ? 'add proc/cpuinfo, or name it with --cpu'
+      : 'name it with --cpu, for example --cpu amd:0x19';
+  }
   if (what === 'kernel') {
     return kind === 'sysroot' || kind === 'archive'
       ? 'add proc/version, or name it with --kernel'
@@ -82,7 +87,7 @@ function supply(machine: Machine, what: string): string {
     return machine.source.privileged === false ? 'run as root to read it' : 'this kernel does not show it';
   }
   if (kind === 'sysroot' || kind === 'archive') {
-    return what === 'cpu' ? 'add proc/cpuinfo' : 'a snapshot taken by root with `peerlane snapshot` has it';
+    return 'a snapshot taken by root with `peerlane snapshot` has it';
   }
   if (kind === 'lspci' && (what === 'extended-config' || what === 'link')) {
     return '`lspci -vvv -xxxx` as root has it';

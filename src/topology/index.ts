@@ -21,10 +21,12 @@ export * from './assemble.ts';
 export { type HostBridgeDraft, hostBridgeKey, hostBridgeKeyOf } from './assemble-host-bridges.ts';
 export type { SriovLayout } from './assemble-vfs.ts';
 export * from './config/index.ts';
+export { type CpuEvidence, cpuFromFunctions } from './cpu-evidence.ts';
+export { familiesOf, familyText } from './cpu-family.ts';
 export * from './file-tree.ts';
 export * from './find.ts';
 export { readHwloc } from './hwloc/index.ts';
-export { readLspci } from './lspci/index.ts';
+export { type LspciOptions, readLspci } from './lspci/index.ts';
 export * from './machine.ts';
 export { readNccl } from './nccl/index.ts';
 export {
@@ -37,6 +39,7 @@ export {
   unknownInput,
 } from './recognise.ts';
 export { collectSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/collect.ts';
+export { pciIdsText } from './sysfs/pci-ids.ts';
 export { readSysfs, type SysfsOptions } from './sysfs/read-sysfs.ts';
 export { decodeText, TEXT_LIMIT_BYTES, type TextEncoding } from './text/index.ts';
 export { readUdev } from './udev/index.ts';

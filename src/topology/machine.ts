@@ -169,6 +169,8 @@ export interface Cpu {
   /** `intel`, `amd`, `hygon`, `zhaoxin`, `arm`, `ibm` ... lower case; undefined when not known. */
   readonly vendor: string | undefined;
   readonly family: number | undefined;
+  /** Where `family` is not known but must be one of these; missing where nothing is known. */
+  readonly possibleFamilies?: readonly number[] | undefined;
   readonly model: number | undefined;
   readonly name: string | undefined;
   /** `x86`, `arm64`, `ppc64`, `riscv64` ... */
@@ -222,4 +224,6 @@ export interface Machine {
   readonly isVirtual: boolean | undefined;
   readonly gaps: readonly Gap[];
   readonly findings: readonly Finding[];
+  /** Parts that the person who asks supplied in place of the input: `cpu`. Missing when there are none. */
+  readonly given?: readonly 'cpu'[] | undefined;
 }

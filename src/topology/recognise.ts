@@ -2,7 +2,7 @@
 import { InputError } from '../base/index.ts';
 import { isGzip } from './archive/archive-tree.ts';
 import { readHwloc } from './hwloc/index.ts';
-import { readLspci } from './lspci/index.ts';
+import { type LspciOptions, readLspci } from './lspci/index.ts';
 import type { Machine } from './machine.ts';
 import { readNccl } from './nccl/index.ts';
 import { decodeText } from './text/index.ts';
@@ -56,12 +56,13 @@ export function recogniseText(text: string): Recognised {
  * The machine in a text input of any kind.
  *
  * @param label  names the input in messages
+ * @param options  for the readers that need help: see `LspciOptions`
  * @throws {InputError} INPUT_UNKNOWN with what it looks like and what to do, and whatever the reader of its kind throws
  */
-export function readText(text: string, label: string): Machine {
+export function readText(text: string, label: string, options: LspciOptions = {}): Machine {
   switch (recogniseText(text)) {
     case 'lspci':
-      return readLspci(text, label);
+      return readLspci(text, label, options);
     case 'hwloc':
       return readHwloc(text, label);
     case 'nccl':
@@ -78,11 +79,11 @@ export function readText(text: string, label: string): Machine {
  *
  * @throws {InputError} as `readText`; also INPUT_EMPTY, INPUT_BINARY, INPUT_TOO_LARGE
  */
-export function readTextBytes(bytes: Uint8Array, label: string): Machine {
+export function readTextBytes(bytes: Uint8Array, label: string, options: LspciOptions = {}): Machine {
   if (recognise(bytes) === 'unknown' && bytes.length > 0) {
     throw unknownInput(bytes, label);
   }
-  return readText(decodeText(bytes, label), label);
+  return readText(decodeText(bytes, label), label, options);
 }
 
 /** The error for an input that no reader takes: what it looks like, and what to give instead. */

@@ -1,8 +1,8 @@
-/** Peerlane's answers beside a running kernel's, for one snapshot. The only place where the oracle knows `src`. */
+/** Peerlane's answers beside a running kernel's, for one machine. */
 import { gunzipSync } from 'node:zlib';
 import { toBdf } from '../../src/base/index.ts';
 import { judge, judgeAll, rulesForMachine } from '../../src/p2pdma/index.ts';
-import { archiveTree, MachineIndex, readSysfs } from '../../src/topology/index.ts';
+import { archiveTree, type Machine, MachineIndex, readSysfs } from '../../src/topology/index.ts';
 
 export interface Comparison {
   /** Ordered pairs that were compared, distance always, map type where the kernel gave one. */
@@ -16,16 +16,23 @@ export interface Comparison {
 /** Beyond these a list says nothing more. */
 const differencesMax = 20;
 
+/** As `compareMachine`, for what a snapshot says. */
+export function compareCase(snapshotTarGz: Uint8Array, verdictsTsv: string, label = 'snapshot'): Comparison {
+  return compareMachine(new MachineIndex(machineOf(snapshotTarGz, label)), verdictsTsv);
+}
+
+export function machineOf(snapshotTarGz: Uint8Array, label = 'snapshot'): Machine {
+  const gunzip = (bytes: Uint8Array, bytesMax: number) => gunzipSync(bytes, { maxOutputLength: bytesMax });
+  return readSysfs(archiveTree(snapshotTarGz, label, { gunzip }), { kind: 'archive', label });
+}
+
 /**
- * Judges every ordered pair of a snapshot and compares with what the kernel said.
+ * Judges every ordered pair of a machine and compares with what the kernel said.
  *
  * @param verdictsTsv  per line provider, client, result of pci_p2pdma_distance_many(), map type or `-`
  */
-export function compareCase(snapshotTarGz: Uint8Array, verdictsTsv: string, label = 'snapshot'): Comparison {
-  const gunzip = (bytes: Uint8Array, bytesMax: number) => gunzipSync(bytes, { maxOutputLength: bytesMax });
-  const machine = readSysfs(archiveTree(snapshotTarGz, label, { gunzip }), { kind: 'archive', label });
-  const index = new MachineIndex(machine);
-  const rules = rulesForMachine(machine);
+export function compareMachine(index: MachineIndex, verdictsTsv: string): Comparison {
+  const rules = rulesForMachine(index.machine);
   const table = judgeAll(index, rules);
   const kinds: Record<string, number> = {};
   const differences: string[] = [];
@@ -36,7 +43,7 @@ export function compareCase(snapshotTarGz: Uint8Array, verdictsTsv: string, labe
     const positions = [provider, client].map((name) => index.position(toBdf(name)!));
     if (positions.includes(-1)) {
       differences.push(
-        `${provider} -> ${client}: kernel ${distance} ${mapType}, and the snapshot lacks one of them`,
+        `${provider} -> ${client}: kernel ${distance} ${mapType}, and we know nothing of one of them`,
       );
       continue;
     }
@@ -51,7 +58,7 @@ export function compareCase(snapshotTarGz: Uint8Array, verdictsTsv: string, labe
   }
   const answerCount = index.machine.functions.length ** 2;
   if (lines.length !== answerCount) {
-    differences.push(`the kernel answered for ${lines.length} pairs, and the snapshot has ${answerCount}`);
+    differences.push(`the kernel answered for ${lines.length} pairs, and we for ${answerCount}`);
   }
   return {
     pairCount: lines.length,

@@ -1,5 +1,6 @@
 /** How the way ends: below a common function, or at host bridges that the kernel trusts or does not. */
 import type { HostBridgeRuling } from '../../p2pdma/index.ts';
+import { familyText } from '../../topology/index.ts';
 import type { PairContext } from '../pair-context.ts';
 import { makeReason, type Reason } from '../reason-codes.ts';
 
@@ -75,7 +76,7 @@ function acceptedReason(context: PairContext, ruling: HostBridgeRuling): Reason 
   const { machine } = context;
   const why =
     ruling.by === 'cpu'
-      ? `the CPU is AMD family 0x${(machine.cpu.family ?? 0).toString(16)}, which the kernel accepts everywhere`
+      ? `the CPU is AMD family ${familyText(machine.cpu) ?? 'unknown'}, which the kernel accepts everywhere`
       : `its host bridge is on the kernel's list (${representativesText(ruling)})`;
   return makeReason('THRU_HOST_BRIDGE', {
     at: hostBridgeKeys(context),
@@ -83,7 +84,7 @@ function acceptedReason(context: PairContext, ruling: HostBridgeRuling): Reason 
       ruling.by === 'cpu'
         ? {
             register: 'CPU vendor and family',
-            value: `${machine.cpu.vendor} 0x${(machine.cpu.family ?? 0).toString(16)}`,
+            value: `${machine.cpu.vendor} ${familyText(machine.cpu) ?? 'unknown'}`,
           }
         : { register: 'Vendor ID, Device ID', value: representativesText(ruling) },
     detail: `requests go up to the host bridge and down again: ${why}`,
@@ -98,13 +99,14 @@ function openReason(context: PairContext, ruling: HostBridgeRuling): Reason {
   const { machine } = context;
   const lacks = [
     ...(machine.cpu.vendor === undefined ? ['the CPU vendor'] : []),
+    ...(machine.cpu.vendor === 'amd' && familyText(machine.cpu) === undefined ? ['the CPU family'] : []),
     ...(machine.kernel.release === undefined ? ['the kernel version'] : []),
     ...(ruling.ids.some((id) => id === null) ? ['which function stands for the host bridge'] : []),
   ];
   return makeReason('RC_UNKNOWN', {
     at: hostBridgeKeys(context),
     detail: `whether the kernel accepts this host bridge cannot be told${lacks.length === 0 ? '' : `: ${lacks.join(', ')} not known`}`,
-    hint: 'take a snapshot on the machine, or name the kernel with --kernel',
+    hint: 'take a snapshot on the machine, or name the CPU with --cpu and the kernel with --kernel',
   });
 }
 

@@ -2,6 +2,7 @@
 import { explainPair } from '../../advice/index.ts';
 import { judgeMany } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
+import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
 import { writeVerdicts } from '../json.ts';
 import { rulesForOption } from '../kernel-option.ts';
@@ -12,6 +13,7 @@ import { styleFor } from '../render/style.ts';
 import { renderExplanation } from '../render/verdict.ts';
 
 export interface CheckOptions extends MachineOptions {
+  readonly cpu?: string;
   readonly kernel?: string;
   readonly json?: boolean;
 }
@@ -22,7 +24,7 @@ export async function check(
   options: CheckOptions,
   io: Io,
 ): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = withCpuOption(await loadMachine(options), options.cpu);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const provider = index.resolve(providerText).bdf;

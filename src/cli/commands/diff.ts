@@ -2,6 +2,7 @@
 import { type Change, diffMachines, type VerdictChange } from '../../advice/index.ts';
 import type { PairAnswer } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
+import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
 import { rulesForOption } from '../kernel-option.ts';
 import { readMachine } from '../machine-input.ts';
@@ -10,6 +11,7 @@ import { printable, styleFor } from '../render/style.ts';
 import { matrixFunctions } from './matrix.ts';
 
 export interface DiffCommandOptions {
+  readonly cpu?: string;
   readonly kernel?: string;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -25,8 +27,8 @@ export async function diff(
   options: DiffCommandOptions,
   io: Io,
 ): Promise<number> {
-  const old = readMachine(before);
-  const now = readMachine(after);
+  const old = withCpuOption(readMachine(before), options.cpu);
+  const now = withCpuOption(readMachine(after), options.cpu);
   const rulesOld = rulesForOption(old, options.kernel);
   const rulesNew = rulesForOption(now, options.kernel);
   const functions = matrixFunctions(now.functions, options.all === true).map((fn) => fn.bdf);
@@ -34,7 +36,7 @@ export async function diff(
   const status = result.changes.length === 0 && result.verdictCount === 0 ? 0 : 1;
   if (options.json === true) {
     await io.out(
-      `${JSON.stringify({ schema: 'peerlane/diff/1', before, after, rules: { before: rulesOld.id, after: rulesNew.id }, ...result })}\n`,
+      `${JSON.stringify({ schema: 'peerlane/diff/1', before, after, rules: { before: rulesOld.id, after: rulesNew.id }, given: now.given ?? [], ...result })}\n`,
     );
     return status;
   }

@@ -1,15 +1,18 @@
 /** `peerlane fix`: what to change, printed and never applied. */
 import { type FixPlan, fixPair, type PersistentForm } from '../../advice/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
+import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
+import { machineJson } from '../json.ts';
 import { rulesForOption } from '../kernel-option.ts';
 import { loadMachine, type MachineOptions } from '../machine-input.ts';
 import { labelOf, machineLine } from '../render/describe.ts';
 import { rulesLine } from '../render/rules.ts';
-import { type Style, styleFor, wrap } from '../render/style.ts';
+import { printable, type Style, styleFor, wrap } from '../render/style.ts';
 import { answerText } from '../render/verdict.ts';
 
 export interface FixOptions extends MachineOptions {
+  readonly cpu?: string;
   readonly kernel?: string;
   readonly json?: boolean;
 }
@@ -21,7 +24,7 @@ export async function fix(
   options: FixOptions,
   io: Io,
 ): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = withCpuOption(await loadMachine(options), options.cpu);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const provider = index.resolve(providerText).bdf;
@@ -30,7 +33,7 @@ export async function fix(
   const status = (plan.verdictAfter ?? plan.verdictBefore).usable === true ? 0 : 1;
   if (options.json === true) {
     await io.out(
-      `${JSON.stringify({ schema: 'peerlane/fix/1', rules: rules.id, provider, client, ...plan })}\n`,
+      `${JSON.stringify({ schema: 'peerlane/fix/1', rules: rules.id, machine: machineJson(machine), provider, client, ...plan })}\n`,
     );
     return status;
   }
@@ -38,10 +41,27 @@ export async function fix(
   const label = (bdf: string): string => labelOf(machine, (at) => index.find(at), bdf);
   await io.out(`${machineLine(machine)}\n${rulesLine(rules, style)}\n\n`);
   await io.out(`${style.bold(label(provider))}  is provider for  ${style.bold(label(client))}\n`);
-  for (const line of planLines(plan, style)) {
+  for (const line of planLines(printablePlan(plan), style)) {
     await io.out(`${line}\n`);
   }
   return status;
+}
+
+/** Plans quote the command line and names of the machine in many places: all of their text is made safe at once. */
+function printablePlan(plan: FixPlan): FixPlan {
+  const clean = (value: unknown): unknown => {
+    if (typeof value === 'string') {
+      return value.split('\n').map(printable).join('\n');
+    }
+    if (Array.isArray(value)) {
+      return value.map(clean);
+    }
+    return value !== null && typeof value === 'object'
+      ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, clean(inner)]))
+      : value;
+  };
+  // Strings stay strings, and nothing else is touched: the shape is the same.
+  return clean(plan) as FixPlan;
 }
 
 function* planLines(plan: FixPlan, style: Style): Generator<string> {

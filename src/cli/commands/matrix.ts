@@ -2,6 +2,7 @@
 import { explainPair, pairLetters } from '../../advice/index.ts';
 import { judge, judgeAll, type RuleSet } from '../../p2pdma/index.ts';
 import { type MachineFunction, MachineIndex } from '../../topology/index.ts';
+import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
 import { writeVerdicts } from '../json.ts';
 import { rulesForOption } from '../kernel-option.ts';
@@ -14,6 +15,7 @@ import { type Style, styleFor } from '../render/style.ts';
 
 export interface MatrixOptions extends MachineOptions {
   readonly all?: boolean;
+  readonly cpu?: string;
   readonly kernel?: string;
   readonly json?: boolean;
 }
@@ -36,7 +38,7 @@ export function matrixFunctions(
 }
 
 export async function matrix(options: MatrixOptions, io: Io): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = withCpuOption(await loadMachine(options), options.cpu);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const functions = matrixFunctions(machine.functions, options.all === true);

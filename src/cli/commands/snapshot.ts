@@ -5,8 +5,8 @@ import { HostError, UsageError } from '../../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../../linux/index.ts';
 import { collectSnapshot, readSysfs, writeTar } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
-import type { MachineOptions } from '../machine-input.ts';
-import { formatBytes } from '../render/style.ts';
+import { type MachineOptions, readSysroot } from '../machine-input.ts';
+import { formatBytes, printable } from '../render/style.ts';
 
 export interface SnapshotOptions extends MachineOptions {
   readonly output: string;
@@ -24,6 +24,11 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
     });
   }
   const tree = source === 'live' ? liveTree() : directoryTree(source);
+  // Before anything is written: a tree without functions is no machine.
+  const machine =
+    source === 'live'
+      ? readSysfs(tree, { kind: 'live', label: source, gunzip: boundedGunzip })
+      : readSysroot(tree, source);
   const collected = collectSnapshot(tree, {
     keepIdentities: options.keepIdentities === true,
     gunzip: boundedGunzip,
@@ -34,11 +39,6 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
   } else {
     writeNewFile(options.output, bytes, options.force === true);
   }
-  const machine = readSysfs(tree, {
-    kind: source === 'live' ? 'live' : 'sysroot',
-    label: source,
-    gunzip: boundedGunzip,
-  });
   const where = options.output === '-' ? 'stdout' : options.output;
   io.err(
     `${where}: ${machine.functions.length} PCI functions, ${collected.entries.length} entries, ${formatBytes(bytes.length)}${
@@ -46,7 +46,7 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
     }\n`,
   );
   for (const note of collected.notes) {
-    io.err(`note: ${note}\n`);
+    io.err(`note: ${printable(note)}\n`);
   }
   return 0;
 }
@@ -54,10 +54,12 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
 /** Whole or not at all: a reader never sees half a snapshot. */
 function writeNewFile(path: string, bytes: Uint8Array, replace: boolean): void {
   const temporary = `${path}.partial-${process.pid}`;
+  let isClaimed = false;
   try {
     if (!replace) {
       // Claims the name, so that two runs cannot both think it is free.
       closeSync(openSync(path, 'wx', 0o600));
+      isClaimed = true;
     }
     const fd = openSync(temporary, 'wx', 0o600);
     try {
@@ -71,6 +73,9 @@ function writeNewFile(path: string, bytes: Uint8Array, replace: boolean): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
+    if (isClaimed) {
+      rmSync(path, { force: true });
+    }
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EEXIST') {
       throw new UsageError('USAGE_FILE_EXISTS', {

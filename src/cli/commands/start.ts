@@ -5,13 +5,15 @@ import type { Io } from '../io.ts';
 import { readMachine } from '../machine-input.ts';
 import { styleFor } from '../render/style.ts';
 import { check } from './check.ts';
+import { fix } from './fix.ts';
 import { matrix, matrixFunctions } from './matrix.ts';
 import { topo } from './topo.ts';
 
-/** A machine of our own laboratory: an Intel box with switches, drives with controller memory, and ACS in the way. */
-const EXAMPLE = fileURLToPath(new URL('../../../examples/lab-haswell.tar.gz', import.meta.url));
+/** A machine of our own laboratory: an Intel box with two switches, drives with controller memory, and ACS in the way. */
+const EXAMPLE_NAME = 'examples/two-switches.tar.gz';
+const EXAMPLE = fileURLToPath(new URL(`../../../${EXAMPLE_NAME}`, import.meta.url));
 
-/** The two functions that the example explains. */
+/** Two drives behind one switch that redirects what goes from one to the other. */
 const EXAMPLE_PAIR = { provider: 'nvme0', client: 'nvme1' };
 
 /** The verdicts of this machine if it has PCI devices, else the demo. */
@@ -32,14 +34,18 @@ export async function start(io: Io): Promise<number> {
 
 export async function demo(io: Io): Promise<number> {
   const { bold } = styleFor(io);
-  await io.out(`${bold('1. The tree')}: peerlane -m examples/lab-haswell.tar.gz topo\n\n`);
-  await topo({ machine: EXAMPLE }, io);
-  await io.out(`\n${bold('2. Every pair')}: peerlane -m examples/lab-haswell.tar.gz matrix\n\n`);
-  await matrix({ machine: EXAMPLE }, io);
-  await io.out(
-    `\n${bold('3. One pair')}: peerlane -m examples/lab-haswell.tar.gz check ${EXAMPLE_PAIR.provider} ${EXAMPLE_PAIR.client}\n\n`,
-  );
-  await check(EXAMPLE_PAIR.provider, [EXAMPLE_PAIR.client], { machine: EXAMPLE }, io);
+  const { provider, client } = EXAMPLE_PAIR;
+  const machine = { machine: EXAMPLE };
+  const title = (text: string, command: string): string =>
+    `${bold(text)}: peerlane -m ${EXAMPLE_NAME} ${command}\n\n`;
+  await io.out(title('1. The tree', 'topo'));
+  await topo(machine, io);
+  await io.out(`\n${title('2. Every pair', 'matrix')}`);
+  await matrix(machine, io);
+  await io.out(`\n${title('3. One pair, and why not', `check ${provider} ${client}`)}`);
+  await check(provider, [client], machine, io);
+  await io.out(`\n${title('4. What to change', `fix ${provider} ${client}`)}`);
+  await fix(provider, client, machine, io);
   return 0;
 }
 

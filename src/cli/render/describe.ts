@@ -1,12 +1,19 @@
 /** Functions in a few words: what a line of the tree, a row of the matrix and a step of a path say of them. */
 import type { Bdf } from '../../base/index.ts';
-import type { AcsState, LinkRate, LinkState, Machine, MachineFunction } from '../../topology/index.ts';
+import {
+  type AcsState,
+  familyText,
+  type LinkRate,
+  type LinkState,
+  type Machine,
+  type MachineFunction,
+} from '../../topology/index.ts';
 import { formatBytes, printable } from './style.ts';
 
 /** `03:00.0` where the machine has one domain only, else the whole address. */
 export function shortBdf(machine: Machine, bdf: string): string {
   const oneDomain = machine.functions.every((fn) => fn.bdf.startsWith('0000:'));
-  return oneDomain && /^0000:[0-9a-f]{2}:/.test(bdf) ? bdf.slice(5) : bdf;
+  return printable(oneDomain && /^0000:[0-9a-f]{2}:/.test(bdf) ? bdf.slice(5) : bdf);
 }
 
 /** The name a person would use: nvme0 rather than nvme0n1, eth0, card0. */
@@ -137,7 +144,7 @@ export function labelOf(
 ): string {
   const fn = find(bdf as Bdf);
   if (fn === undefined) {
-    return bdf;
+    return printable(bdf);
   }
   const name = mainName(fn);
   return `${shortBdf(machine, bdf)} ${name === undefined ? kindOf(fn) : `${name} (${kindOf(fn)})`}`;
@@ -146,22 +153,24 @@ export function labelOf(
 /** One line for the head of every report: what machine this is. */
 export function machineLine(machine: Machine): string {
   const { cpu, kernel, iommu } = machine;
-  const family = cpu.family === undefined ? '' : ` family 0x${cpu.family.toString(16)}`;
+  const numbers = familyText(cpu);
+  const family = numbers === undefined ? '' : ` family ${numbers}`;
   const cpuText =
     cpu.name !== undefined
       ? `${printable(cpu.name)}${cpu.vendor === undefined ? '' : ` (${cpu.vendor}${family})`}`
       : cpu.vendor === undefined
         ? 'CPU unknown'
         : `${cpu.vendor}${family} CPU`;
+  const isGiven = machine.given?.includes('cpu') === true;
   const parts = [
     `${machine.source.label} (${machine.source.kind})`,
     kernel.release === undefined ? 'kernel unknown' : `Linux ${printable(kernel.release)}`,
-    cpuText,
+    isGiven ? `${cpuText} (as given with --cpu)` : cpuText,
     `IOMMU ${iommu.mode ?? 'unknown'}`,
     `${machine.functions.length} PCI functions`,
   ];
   if (machine.isVirtual === true) {
     parts.push('a virtual machine');
   }
-  return parts.join('; ');
+  return printable(parts.join('; '));
 }

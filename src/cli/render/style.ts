@@ -63,8 +63,12 @@ export function wrap(text: string, width: number, indent: string): string {
   return lines.join(`\n${indent}`);
 }
 
-/** Text from a machine may hold anything; a terminal must not be steered by it. */
+/** Text from a machine may hold anything; a terminal must not be steered by it, nor the order of what it shows. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  return text.replace(UNPRINTABLE, '?');
 }
+
+/** C0 and C1 control characters; line and paragraph separators, and marks that turn the direction of text. */
+const UNPRINTABLE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;

@@ -33,7 +33,7 @@ export function* renderTree(machine: Machine, style: Style): Generator<string> {
   for (const bridge of machine.hostBridges) {
     const where = bridge.numaNode == null || bridge.numaNode < 0 ? '' : `  NUMA node ${bridge.numaNode}`;
     const behind = bridge.behind === null ? '' : `  behind ${bridge.behind}`;
-    yield `${style.bold(bridge.key)}${style.dim(where + behind)}\n`;
+    yield `${style.bold(printable(bridge.key))}${style.dim(where + behind)}\n`;
     yield* renderChildren(machine, children, bridge.key, '', style, new Set());
   }
 }
@@ -90,7 +90,7 @@ function functionLine(machine: Machine, fn: MachineFunction, style: Style): stri
     parts.push(fn.acs && (fn.acs.control & 0x2c) !== 0 ? style.warn(acs) : acs);
   }
   if (fn.iommuGroup != null) {
-    parts.push(style.dim(`group ${fn.iommuGroup}`));
+    parts.push(style.dim(`group ${printable(fn.iommuGroup)}`));
   }
   const memory = peerMemoryText(fn);
   if (memory !== undefined) {

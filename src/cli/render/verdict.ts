@@ -53,7 +53,7 @@ export function* renderExplanation(
       candidate.mapType === 'not-supported'
         ? ANSWERS[candidate.mapType]
         : `${ANSWERS[candidate.mapType]}${candidate.distance === null ? '' : `, distance ${candidate.distance}`}`;
-    yield `  possible  ${wrap(`${text}: ${candidate.when}`, WIDTH - 12, '            ')}\n`;
+    yield `  possible  ${wrap(printable(`${text}: ${candidate.when}`), WIDTH - 12, '            ')}\n`;
   }
   for (const reason of explanation.reasons) {
     yield* renderReason(index, reason, style);
@@ -63,7 +63,7 @@ export function* renderExplanation(
 function* renderRoute(kind: string, route: PhysicalRoute, style: Style): Generator<string> {
   const paint =
     route.outcome === 'blocked' ? style.bad : route.outcome === 'unknown' ? style.warn : style.good;
-  yield `  ${kind.padEnd(9)} ${paint(route.outcome)}: ${wrap(route.detail, WIDTH - 14 - route.outcome.length, '            ')}\n`;
+  yield `  ${kind.padEnd(9)} ${paint(route.outcome)}: ${wrap(printable(route.detail), WIDTH - 14 - route.outcome.length, '            ')}\n`;
 }
 
 function linkLine(index: MachineIndex, link: LinkOnPath, isNarrowest: boolean, style: Style): string {
@@ -85,7 +85,7 @@ function* renderReason(index: MachineIndex, reason: Reason, style: Style): Gener
   const paint = reason.blocks ? style.bad : style.dim;
   const at = reason.at === null ? '' : ` at ${shortBdf(index.machine, reason.at)}`;
   const evidence =
-    reason.evidence === null ? '' : ` [${reason.evidence.register} = ${reason.evidence.value}]`;
+    reason.evidence === null ? '' : ` [${reason.evidence.register} = ${printable(reason.evidence.value)}]`;
   yield `  ${paint(reason.blocks ? 'blocks  ' : 'note    ')}  ${style.bold(reason.code)}${at}${evidence}\n`;
   yield `            ${wrap(printable(reason.detail), WIDTH - 12, '            ')}\n`;
   if (reason.hint !== '') {

@@ -1,8 +1,8 @@
 /**
  * The one line that names a function, in the forms of lspci 2.2 to 3.14: plain, `-n`, `-nn`, and `-mm`.
  *
- * Printed names cannot be turned back into ids without the list they came from, so they stay names. One exception is
- * certain: where the list has no name, lspci prints the id itself (`Device 1533`).
+ * Printed names cannot be turned back into ids without the list they came from (`ids.ts` does where it is given), so here they
+ * stay names. One exception is certain: where the list has no name, lspci prints the id itself (`Device 1533`).
  */
 import { type Bdf, formatBdf, parseBdf } from '../../base/index.ts';
 import { classOfName } from '../text/index.ts';

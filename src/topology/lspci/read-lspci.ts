@@ -5,10 +5,19 @@ import { type ConfigFacts, factsFromConfig, findingsAt } from '../config/index.t
 import type { Finding, Gap, LinkState, Machine } from '../machine.ts';
 import { checkTextSize, FUNCTIONS_MAX, headerTypeOfClass } from '../text/index.ts';
 import type { FunctionFacts } from './facts.ts';
+import { lookUpIds } from './ids.ts';
 import { type Overview, overviewOf, sriovOf } from './overview.ts';
 import { type ScannedText, scanText } from './scan.ts';
 
 const EXTENDED_CONFIG_BYTES = 4096;
+
+export interface LspciOptions {
+  /**
+   * Gives the text of a pci.ids file, by which printed names are turned back into ids; asked only when the text leaves ids
+   * out. Without it, or when there is no such file, those ids stay unknown.
+   */
+  readonly pciIds?: (() => string | undefined) | undefined;
+}
 
 /**
  * The machine that one or more outputs of lspci describe, in any mix of options; other text between them is passed over.
@@ -20,7 +29,7 @@ const EXTENDED_CONFIG_BYTES = 4096;
  * @param label  names the input in messages
  * @throws {InputError} INPUT_NOT_LSPCI when no line names a PCI function, INPUT_TOO_LARGE
  */
-export function readLspci(text: string, label: string): Machine {
+export function readLspci(text: string, label: string, options: LspciOptions = {}): Machine {
   checkTextSize(text, label);
   const scanned = scanText(text);
   if (scanned.isTooLarge) {
@@ -52,10 +61,12 @@ export function readLspci(text: string, label: string): Machine {
     }
   }
   const overview = overviewOf(scanned, decoded);
+  const lookUp = lookUpIds([...scanned.facts.values()], decoded, options.pciIds);
+  findings.push(...lookUp.findings);
   const machine = assembleMachine({
     source: { kind: 'lspci', label, privileged: overview.privileged },
     functions: [...scanned.facts.values()].map((facts) => functionDraft(facts, decoded, overview)),
-    gaps: textGaps([...scanned.facts.values()], overview),
+    gaps: [...lookUp.gaps, ...textGaps([...scanned.facts.values()], overview)],
     findings,
   });
   return { ...machine, gaps: [...machine.gaps, ...rootBusGaps(machine, scanned, overview)] };

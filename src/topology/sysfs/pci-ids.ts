@@ -1,5 +1,5 @@
 /**
- * Names of vendors and devices from the system's `pci.ids`, where it has one. Only the lines of ids that occur are taken.
+ * Names of vendors and devices from the system's `pci.ids`, where it has one.
  * Format: pci.ids(5): `vvvv  Vendor`, tab `dddd  Device`, two tabs for subsystems; classes follow and are not read.
  */
 import type { FileTree } from '../file-tree.ts';
@@ -57,7 +57,8 @@ export function reducedPciIds(tree: FileTree, wanted: readonly PciId[]): string 
   return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
 }
 
-function pciIdsText(tree: FileTree): string | undefined {
+/** The file as far as the system has one, in any of the places where distributions put it. */
+export function pciIdsText(tree: FileTree): string | undefined {
   for (const file of PCI_IDS_FILES) {
     const text = textOf(tree, file, TEXT_BYTES_MAX.pciIds);
     if (text !== undefined && text !== '') {
@@ -67,30 +68,51 @@ function pciIdsText(tree: FileTree): string | undefined {
   return undefined;
 }
 
-/** One pass; a line is looked at only as far as its first characters need. */
 function scan(
   text: string,
   devices: ReadonlyMap<number, Map<number, string | undefined>>,
   vendors: Map<number, string>,
 ): void {
   let current: Map<number, string | undefined> | undefined;
+  forEachPciId(text, {
+    vendor(id, name) {
+      current = devices.get(id);
+      if (current !== undefined) {
+        vendors.set(id, name);
+      }
+    },
+    device(id, name) {
+      if (current?.has(id) === true) {
+        current.set(id, name);
+      }
+    },
+  });
+}
+
+/** Called in the order of the file; the devices of a vendor follow it. */
+export interface PciIdVisitor {
+  vendor(id: number, name: string): void;
+  device(id: number, name: string): void;
+}
+
+/** One pass over the vendors and devices of a pci.ids file. Lines of any other form are passed over. */
+export function forEachPciId(text: string, visitor: PciIdVisitor): void {
+  let isInVendor = false;
   for (let at = 0; at < text.length; ) {
     const newline = text.indexOf('\n', at);
     const end = newline === -1 ? text.length : newline;
     const first = text[at];
     if (first === '\t') {
-      if (current !== undefined && text[at + 1] !== '\t') {
-        const device = idAt(text, at + 1);
-        if (device !== undefined && current.has(device)) {
-          current.set(device, text.slice(at + 7, end).trim());
-        }
+      const device = isInVendor && text[at + 1] !== '\t' ? idAt(text, at + 1) : undefined;
+      if (device !== undefined) {
+        visitor.device(device, text.slice(at + 7, end).trim());
       }
     } else if (first !== '#' && end - at > 6) {
       // `C 00  Unclassified` starts the classes; its first four characters are no number.
       const vendor = idAt(text, at);
-      current = vendor === undefined ? undefined : devices.get(vendor);
-      if (vendor !== undefined && current !== undefined) {
-        vendors.set(vendor, text.slice(at + 6, end).trim());
+      isInVendor = vendor !== undefined;
+      if (vendor !== undefined) {
+        visitor.vendor(vendor, text.slice(at + 6, end).trim());
       }
     }
     at = end + 1;

@@ -63,18 +63,28 @@ export function shLater(command) {
   return new Promise((resolve) => spawn('bash', ['-c', command]).once('exit', resolve));
 }
 
-/** A command line, and something that happens while it runs: some completions after it mapped the memory of `provider`. */
+/** Requests that the drives have finished reading. */
+function readsDone() {
+  const drives = readdirSync('/sys/class/block').filter((name) => /^nvme\d+n1$/.test(name));
+  return drives.reduce(
+    (sum, name) => sum + Number(readFileSync(`/sys/class/block/${name}/stat`, 'utf8').trim().split(/\s+/)[0]),
+    0,
+  );
+}
+
+/** A command line, and something that happens while it runs: when it has mapped the memory of `provider` and read from it. */
 export async function during(name, provider, action, ...args) {
   const before = available(provider);
   let isOver = false;
   const running = cli(name, ...args).finally(() => {
     isOver = true;
   });
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
   while (!isOver && available(provider) === before) {
     await turn();
   }
-  for (let i = 0; i < 20 && !isOver; i++) {
+  const start = readsDone();
+  while (!isOver && readsDone() - start < 50) {
     await turn();
   }
   await action();

@@ -3,6 +3,8 @@
  * Asks the running kernel, for every ordered pair of PCI functions, what its own p2pdma code answers, and prints that
  * in /proc/peerlane_verdicts. Before that it can write random ACS control words. See README.md beside this file.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/hash.h>
 #include <linux/kprobes.h>
 #include <linux/list.h>
@@ -17,6 +19,8 @@ static ulong acs_seed;
 module_param(acs_seed, ulong, 0444);
 static uint acs_percent = 40;
 module_param(acs_percent, uint, 0444);
+static char *acs_words;
+module_param(acs_words, charp, 0444);
 
 typedef enum pci_p2pdma_map_type (*map_type_fn)(struct p2pdma_provider *provider, struct device *dev);
 
@@ -36,6 +40,7 @@ static map_type_fn map_type_of;
 
 struct added_acs {
 	struct list_head list;
+	struct pci_bus *bus; /* buses that are found later below this one inherit its accessors, and nothing else of it */
 	unsigned int devfn;
 	int link_at;     /* the dword whose next pointer now names the capability; 0: the list was empty */
 	u32 link;
@@ -56,7 +61,7 @@ static bool shown_dword(struct pci_bus *bus, unsigned int devfn, int at, u32 *dw
 	struct added_acs *added;
 
 	list_for_each_entry(added, &wrapped->added, list) {
-		if (added->devfn != devfn)
+		if (added->bus != bus || added->devfn != devfn)
 			continue;
 		*owner = added;
 		if (added->link_at && at == added->link_at) {
@@ -142,6 +147,7 @@ static void add_acs(struct pci_dev *pdev, u16 control, u32 random)
 		kfree(added);
 		return;
 	}
+	added->bus = pdev->bus;
 	added->devfn = pdev->devfn;
 	added->at = at;
 	added->dwords[0] = PCI_EXT_CAP_ID_ACS | 1 << 16;
@@ -155,6 +161,20 @@ static void add_acs(struct pci_dev *pdev, u16 control, u32 random)
 	pdev->acs_cap = at;
 }
 
+/* Writes the word; gives the capability to a function that has none. */
+static void set_acs(struct pci_dev *pdev, u16 control, u32 random)
+{
+	if (pdev->acs_cap)
+		pci_write_config_word(pdev, pdev->acs_cap + PCI_ACS_CTRL, control);
+	else if (!pdev->is_virtfn)
+		add_acs(pdev, control, random);
+}
+
+static bool can_have_acs(struct pci_dev *pdev)
+{
+	return pci_is_pcie(pdev) && pdev->cfg_size == PCI_CFG_SPACE_EXP_SIZE;
+}
+
 static void randomize_acs(struct pci_dev *pdev)
 {
 	u64 place = (u64)pci_domain_nr(pdev->bus) << 16 | pci_dev_id(pdev);
@@ -162,14 +182,27 @@ static void randomize_acs(struct pci_dev *pdev)
 	/* Half of the words have no bit that redirects: both verdicts should be common on long paths. */
 	u16 control = (random >> 32) & ACS_ALL_BITS & ((random >> 40) & 1 ? ACS_ALL_BITS : ~0x2c);
 
-	if (!pci_is_pcie(pdev) || pdev->cfg_size < PCI_CFG_SPACE_EXP_SIZE)
-		return;
-	if ((random >> 48) % 100 >= acs_percent)
-		return;
-	if (pdev->acs_cap)
-		pci_write_config_word(pdev, pdev->acs_cap + PCI_ACS_CTRL, control);
-	else if (!pdev->is_virtfn)
-		add_acs(pdev, control, (u32)random);
+	if (can_have_acs(pdev) && (random >> 48) % 100 < acs_percent)
+		set_acs(pdev, control, (u32)random);
+}
+
+/* `0000:02:00.0=1d,0000:02:01.0=0`, all hexadecimal. What makes no sense is left out and said in the log. */
+static void apply_acs_words(char *list)
+{
+	unsigned int domain, bus, slot, fn, control;
+	struct pci_dev *pdev;
+	char *word;
+
+	while ((word = strsep(&list, ",")) != NULL) {
+		pdev = NULL;
+		if (sscanf(word, "%x:%x:%x.%x=%x", &domain, &bus, &slot, &fn, &control) == 5)
+			pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, fn));
+		if (pdev && can_have_acs(pdev))
+			set_acs(pdev, control, 0);
+		else
+			pr_err("acs_words: nothing done for %s\n", word);
+		pci_dev_put(pdev);
+	}
 }
 
 /* ---- the answers ---------------------------------------------------------------------------------------------- */
@@ -256,31 +289,74 @@ static const struct seq_operations pairs = {
 	.show = pairs_show,
 };
 
-static int __init peerlane_verdicts_init(void)
+static void forget_functions(void)
+{
+	while (function_count > 0)
+		pci_dev_put(functions[--function_count].pdev);
+	kfree(functions);
+	functions = NULL;
+}
+
+static int collect_functions(void)
 {
 	struct pci_dev *pdev = NULL;
 	unsigned int count = 0;
 
-	map_type_of = find_map_type();
-	if (!map_type_of)
-		return -ENOENT;
+	forget_functions();
 	for_each_pci_dev(pdev)
 		count++;
 	functions = kcalloc(count, sizeof(*functions), GFP_KERNEL);
 	if (!functions)
 		return -ENOMEM;
 	for_each_pci_dev(pdev) {
-		if (function_count == count)
+		if (function_count == count) {
+			pci_dev_put(pdev);
 			break;
-		if (acs_seed)
-			randomize_acs(pdev);
+		}
 		functions[function_count].pdev = pci_dev_get(pdev);
 		functions[function_count].provider = provider_record(pdev);
 		function_count++;
 	}
-	if (!proc_create_seq("peerlane_verdicts", 0400, NULL, &pairs))
+	return 0;
+}
+
+/* Each reader asks about the functions that are there then. One reader at a time, which is the laboratory's script. */
+static int verdicts_open(struct inode *inode, struct file *file)
+{
+	int error = collect_functions();
+
+	return error ? error : seq_open(file, &pairs);
+}
+
+static const struct proc_ops verdicts_ops = {
+	.proc_open = verdicts_open,
+	.proc_read = seq_read,
+	.proc_lseek = seq_lseek,
+	.proc_release = seq_release,
+};
+
+static int __init peerlane_verdicts_init(void)
+{
+	struct pci_dev *pdev = NULL;
+	char *words;
+
+	map_type_of = find_map_type();
+	if (!map_type_of)
+		return -ENOENT;
+	words = kstrdup(acs_words ?: "", GFP_KERNEL);
+	if (!words)
 		return -ENOMEM;
-	/* There is no exit function: wrapped accessors and cached records must outlive every reader. */
+	if (!proc_create("peerlane_verdicts", 0400, NULL, &verdicts_ops)) {
+		kfree(words);
+		return -ENOMEM;
+	}
+	/* From here on nothing may fail, and there is no exit function: wrapped accessors must outlive every reader. */
+	if (acs_seed)
+		for_each_pci_dev(pdev)
+			randomize_acs(pdev);
+	if (acs_words)
+		apply_acs_words(words);
+	kfree(words);
 	return 0;
 }
 module_init(peerlane_verdicts_init);
