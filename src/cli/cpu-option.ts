@@ -1,6 +1,6 @@
 /** `--cpu`: a person who knows the processor says so where the input does not, or where it is to be judged by another. */
 import { UsageError } from '../base/index.ts';
-import type { Cpu, Finding, Machine } from '../topology/index.ts';
+import { type Cpu, type Machine, withGivenCpu } from '../topology/index.ts';
 
 /** What the option may name, with the architecture that the kernel's rule asks for. Words as in `Cpu.vendor`. */
 const ARCHITECTURES: Readonly<Record<string, string | undefined>> = {
@@ -26,33 +26,7 @@ const MODEL_MAX = 0xff;
  * @throws {UsageError} USAGE_CPU
  */
 export function withCpuOption(machine: Machine, text: string | undefined): Machine {
-  if (text === undefined) {
-    return machine;
-  }
-  const cpu = parseCpu(text);
-  const known = machine.cpu;
-  // A vendor alone takes nothing from what the input says of a processor of that vendor.
-  const saysNoMore = known.vendor === cpu.vendor && cpu.family === undefined;
-  return {
-    ...machine,
-    // Sockets are a fact of the board, and a name would be that of another processor.
-    cpu: saysNoMore ? known : { ...cpu, sockets: known.sockets },
-    given: ['cpu'],
-    gaps: machine.gaps.filter((gap) => gap.what !== 'cpu'),
-    findings: [...machine.findings, ...disagreement(known, cpu, text)],
-  };
-}
-
-function disagreement(known: Cpu, given: Cpu, text: string): Finding[] {
-  return known.vendor === undefined || known.vendor === given.vendor
-    ? []
-    : [
-        {
-          at: null,
-          code: 'CPU_GIVEN_DISAGREES',
-          detail: `--cpu ${text} was given, and the input says ${known.vendor}; what was given is used`,
-        },
-      ];
+  return text === undefined ? machine : withGivenCpu(machine, parseCpu(text));
 }
 
 /** `intel`, `amd:0x17`, `amd:17h`, `amd:23:49`. */

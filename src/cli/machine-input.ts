@@ -26,9 +26,14 @@ const INPUT_BYTES_MAX = 256 * 2 ** 20;
 /**
  * @throws {UsageError} USAGE_TWO_MACHINES
  * @throws {InputError} INPUT_NO_PCI when the machine has no PCI functions; INPUT_MISSING, INPUT_UNREADABLE, INPUT_TOO_LARGE,
- *   INPUT_UNKNOWN_KIND and what the readers throw
+ *   INPUT_UNKNOWN and what the readers throw
  */
 export async function loadMachine(options: MachineOptions): Promise<Machine> {
+  return readMachine(namedMachine(options));
+}
+
+/** `live` when nothing was named. @throws {UsageError} USAGE_TWO_MACHINES */
+export function namedMachine(options: MachineOptions): string {
   const named = [options.machine, options.sysroot, options.lspci].filter((value) => value !== undefined);
   if (named.length > 1) {
     throw new UsageError('USAGE_TWO_MACHINES', {
@@ -36,7 +41,7 @@ export async function loadMachine(options: MachineOptions): Promise<Machine> {
       hint: 'they are spellings of the same option: give one',
     });
   }
-  return readMachine(named[0] ?? 'live');
+  return named[0] ?? 'live';
 }
 
 /** `live`, or the path of anything that describes a machine. */

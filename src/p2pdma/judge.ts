@@ -155,19 +155,10 @@ function decidedBy(
         (position) => tree.hostBridgeKeys[tree.hostBridge[position]!]!,
       );
       // Of two host bridges the one that refuses decides; without a function to stand for it, the bridge itself.
-      const refusing = hostBridge?.accepted === false ? refusingSide(machine, walk) : 0;
+      const refusing = Math.max(0, hostBridge?.refused.indexOf(true) ?? 0);
       return hostBridge?.representatives[refusing] ?? bridges[refusing]!;
     }
   }
-}
-
-/** 0: the provider's host bridge is refused, 1: only the client's is. */
-function refusingSide(machine: RuledMachine, walk: Walk): number {
-  const { tree } = machine;
-  const newest = machine.listings[machine.listings.length - 1]!;
-  return !walk.isSameHostBridge && newest[tree.hostBridge[walk.providerChain[0]!]!] === LISTING.LISTED
-    ? 1
-    : 0;
 }
 
 function hostBridgeRuling(
@@ -187,11 +178,14 @@ function hostBridgeRuling(
   );
   const isSettled = rulings.every((ruling) => ruling === rulings[0]) && rulings[0] !== RULING.OPEN;
   const stands = bridges.map((bridge) => machine.representatives[last]![bridge]);
+  const by = isSettled ? ruledBy(machine, rules.intervals[last]!, bridges, walk) : 'unknown';
+  const isByList = by === 'not-listed' || by === 'no-representative' || by === 'same-host-bridge-required';
   return {
     accepted: isSettled ? rulings[0] === RULING.ACCEPTED : undefined,
-    by: isSettled ? ruledBy(machine, rules.intervals[last]!, bridges, walk) : 'unknown',
+    by,
     representatives: stands.map((fn) => fn?.bdf ?? null),
     ids: stands.map((fn) => (fn == null ? null : idOf(fn))),
+    refused: bridges.map((bridge) => isByList && refuses(machine, bridge, bridges)),
   };
 }
 
@@ -236,13 +230,21 @@ function ruledBy(
   }
   const last = machine.listings.length - 1;
   const listings = bridges.map((bridge) => machine.listings[last]![bridge]!);
-  const missing = listings.indexOf(LISTING.NOT_LISTED);
-  if (missing >= 0) {
-    return machine.representatives[last]![bridges[missing]!] == null ? 'no-representative' : 'not-listed';
+  // The provider's is looked up first, and the first refusal ends the look-up.
+  const first = bridges.findIndex((bridge) => refuses(machine, bridge, bridges));
+  if (first < 0) {
+    return 'list';
   }
-  return bridges.length > 1 && listings.includes(LISTING.LISTED_SAME_ONLY)
-    ? 'same-host-bridge-required'
-    : 'list';
+  if (listings[first] === LISTING.LISTED_SAME_ONLY) {
+    return 'same-host-bridge-required';
+  }
+  return machine.representatives[last]![bridges[first]!] == null ? 'no-representative' : 'not-listed';
+}
+
+/** The list of the newest interval, for one of the host bridges of a pair. */
+function refuses(machine: RuledMachine, bridge: number, bridges: readonly number[]): boolean {
+  const listing = machine.listings[machine.listings.length - 1]![bridge]!;
+  return listing === LISTING.NOT_LISTED || (bridges.length > 1 && listing === LISTING.LISTED_SAME_ONLY);
 }
 
 function idOf(fn: MachineFunction): string | null {

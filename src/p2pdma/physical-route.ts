@@ -144,13 +144,22 @@ function insideOneDevice(
   return requestTurn(ingress, parts.device === 0 ? parts.function : undefined, translated);
 }
 
-/** Sent up by an ingress port although the target lies below the same bridge: up to the root complex and down again. */
-function redirected(trip: Trip, kind: RequestKind, ingress: MachineFunction, why: string): PhysicalRoute {
+/**
+ * Sent up by an ingress port although the target lies below the same bridge: up to the root complex and down again.
+ * @param isCompletion  Bus Master Enable and Memory Space Enable of bridges stop requests only (PCIe Base 6.0, 7.5.1.1.3)
+ */
+function redirected(
+  trip: Trip,
+  kind: RequestKind,
+  ingress: MachineFunction,
+  why: string,
+  isCompletion = false,
+): PhysicalRoute {
   const { up, down, client } = trip;
   const above = up.slice(up.indexOf(ingress) + 1);
   const key = trip.client.hostBridge;
   const hops = names(up);
-  const stopped = stoppedAtBridges(above, down.slice(1), hops);
+  const stopped = isCompletion ? null : stoppedAtBridges(above, down.slice(1), hops);
   if (stopped !== null) {
     return stopped;
   }
@@ -220,7 +229,9 @@ function routeRead(trip: Trip, request: PhysicalRoute): PhysicalRoute {
     return request;
   }
   const port = down[downSteps - 1]!;
-  const { deviceControl } = client;
+  // A VF has no such bit; its PF's speaks for it (PCIe Base 6.0, 9.3.5.4).
+  const owner = client.physicalFunction == null ? client : trip.index.find(client.physicalFunction);
+  const deviceControl = owner?.deviceControl;
   const canRelax =
     deviceControl == null ? undefined : DEVICE_CONTROL.Enable_Relaxed_Ordering.of(deviceControl) === 1;
   const decision = completionTurn(port, canRelax);
@@ -232,7 +243,7 @@ function routeRead(trip: Trip, request: PhysicalRoute): PhysicalRoute {
   }
   // Completions go up as a redirected request would, and their way leads back down to the client.
   const back = { ...trip, up: trip.down, down: trip.up, translated: false as const };
-  const returned = redirected(back, 'read', port, decision.why);
+  const returned = redirected(back, 'read', port, decision.why, true);
   const isWhole = returned.outcome === 'redirected';
   return { ...returned, hops: isWhole ? [...returned.hops].reverse() : request.hops };
 }

@@ -4,7 +4,8 @@
  *
  * Sources are the calibration rows (C..) of the timing model's section 9 and the list of host bridges in Linux.
  */
-import type { Cpu } from '../topology/index.ts';
+import { bdfParts } from '../base/index.ts';
+import type { Cpu, Machine, MachineFunction } from '../topology/index.ts';
 
 export type PeerSupport = 'routes' | 'refuses' | 'unknown';
 
@@ -120,6 +121,61 @@ function commonKnowledge(all: readonly RootComplexKnowledge[]): RootComplexKnowl
     acrossSockets: common((one) => one.acrossSockets, 'unknown'),
     source: [...new Set(all.map((one) => one.source))].join('; '),
   };
+}
+
+/**
+ * A root port of an Intel chipset (PCH), which reaches the CPU's own ports over DMI: devices 1Ah to 1Dh of the root bus 0,
+ * or 80h where the chipset has that one (PCH and SoC datasheets; 1Ah from the 600 series on). Hypervisors put ports
+ * wherever they like, so of a guest this says false.
+ */
+export function isIntelChipsetPort(machine: Machine, fn: MachineFunction): boolean {
+  const { domain, bus, device } = bdfParts(fn.bdf);
+  return (
+    machine.isVirtual !== true &&
+    fn.vendorId === 0x8086 &&
+    fn.pcieType === 'root-port' &&
+    domain === 0 &&
+    (bus === 0 || bus === 0x80) &&
+    device >= 0x1a &&
+    device <= 0x1d
+  );
+}
+
+/**
+ * Whether two NUMA nodes belong to different sockets. Where a machine has more nodes than sockets (AMD's NPS, sub-NUMA
+ * clusters of Intel) two nodes may be of one socket, and the answer is undefined.
+ */
+export function differInSocket(
+  machine: Machine,
+  a: number | null | undefined,
+  b: number | null | undefined,
+): boolean | undefined {
+  const { sockets } = machine.cpu;
+  if (sockets === 1) {
+    return false;
+  }
+  if (sockets === undefined || typeof a !== 'number' || typeof b !== 'number') {
+    return undefined;
+  }
+  if (a === b) {
+    return false;
+  }
+  return highestNode(machine) < sockets ? true : undefined;
+}
+
+/** A machine does not change, and a matrix asks once a pair. */
+const highestNodes = new WeakMap<Machine, number>();
+
+function highestNode(machine: Machine): number {
+  let highest = highestNodes.get(machine);
+  if (highest === undefined) {
+    highest = -1;
+    for (const { numaNode } of [...machine.hostBridges, ...machine.functions]) {
+      highest = Math.max(highest, numaNode ?? -1);
+    }
+    highestNodes.set(machine, highest);
+  }
+  return highest;
 }
 
 /** Family 17h is Zen 1 and 2, 19h Zen 3 and 4, 1Ah Zen 5. */

@@ -1,7 +1,6 @@
 /** What becomes of a request at the root complex: knowledge of its family, sockets, the chipset, the IOMMU. */
-import { bdfParts } from '../base/index.ts';
 import type { MachineFunction } from '../topology/index.ts';
-import type { PeerSupport } from './root-complex.ts';
+import { differInSocket, isIntelChipsetPort, type PeerSupport } from './root-complex.ts';
 import { route } from './route-stops.ts';
 import type { RequestKind, Trip } from './route-trip.ts';
 import type { PhysicalRoute } from './verdict.ts';
@@ -18,7 +17,7 @@ export function atRootComplex(
   const place = outcome === 'redirected' ? at.bdf : provider.hostBridge;
   const chipset = [trip.up, trip.down]
     .map((chain) => chain[chain.length - 1]!)
-    .find((top) => isChipsetPort(trip, top));
+    .find((top) => isIntelChipsetPort(trip.index.machine, top));
   if (chipset !== undefined) {
     return route(
       'unknown',
@@ -67,30 +66,14 @@ function combine(within: PeerSupport, across: PeerSupport): PeerSupport {
   return within === 'routes' && across === 'routes' ? 'routes' : 'unknown';
 }
 
-/** False on one socket or one host bridge; true when NUMA nodes differ on several; undefined when that is not known. */
+/** False on one socket or one host bridge; true when the nodes belong to different sockets; undefined when that is not known. */
 function socketsCrossed(trip: Trip): boolean | undefined {
   const { provider, client, index } = trip;
   const { sockets } = index.machine.cpu;
   if (provider.hostBridge === client.hostBridge || sockets === 1) {
     return false;
   }
-  const nodes = [provider.numaNode, client.numaNode];
-  if (sockets === undefined || nodes.some((node) => node == null)) {
-    return undefined;
-  }
-  return nodes[0] === nodes[1] ? false : sockets > 1 ? true : undefined;
-}
-
-/** Root ports of Intel's chipsets are devices 1Bh to 1Dh of bus 0; they reach the CPU's ports over DMI (PCH datasheets). */
-function isChipsetPort(trip: Trip, top: MachineFunction): boolean {
-  const parts = bdfParts(top.bdf);
-  return (
-    trip.knowledge.family === 'intel-client' &&
-    parts.domain === 0 &&
-    parts.bus === 0 &&
-    parts.device >= 0x1b &&
-    parts.device <= 0x1d
-  );
+  return differInSocket(index.machine, provider.numaNode, client.numaNode);
 }
 
 /** What reaches the root complex meets the IOMMU, if there is one. */

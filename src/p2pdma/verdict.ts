@@ -37,6 +37,8 @@ export interface HostBridgeRuling {
   readonly representatives: readonly (Bdf | null)[];
   /** `8086:2020` of each representative, where known. */
   readonly ids: readonly (string | null)[];
+  /** Which of them the list refuses; all false where something else than the list decides, or where that is not known. */
+  readonly refused: readonly boolean[];
 }
 
 /** One possible answer where the input leaves several open. */

@@ -17,12 +17,11 @@ export {
   type TarLimits,
 } from './archive/tar.ts';
 export { type NewTarEntry, writeTar } from './archive/tar-writer.ts';
-export * from './assemble.ts';
-export { type HostBridgeDraft, hostBridgeKey, hostBridgeKeyOf } from './assemble-host-bridges.ts';
-export type { SriovLayout } from './assemble-vfs.ts';
+export * from './assemble/index.ts';
 export * from './config/index.ts';
-export { type CpuEvidence, cpuFromFunctions } from './cpu-evidence.ts';
-export { familiesOf, familyText } from './cpu-family.ts';
+export { type CpuEvidence, cpuFromFunctions } from './cpu/cpu-evidence.ts';
+export { familiesOf, familyText } from './cpu/cpu-family.ts';
+export { withGivenCpu } from './cpu/given-cpu.ts';
 export * from './file-tree.ts';
 export * from './find.ts';
 export { readHwloc } from './hwloc/index.ts';

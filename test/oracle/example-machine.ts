@@ -9,11 +9,14 @@
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { readTar, writeTar } from '../../src/topology/index.ts';
 import type { Lab } from './cache.ts';
 import type { MachineSpec } from './machines.ts';
-import { bootAndRun } from './vm.ts';
+import { type BootOptions, type BootResult, bootAndRun } from './vm.ts';
+
+export const EXAMPLE_SNAPSHOT = fileURLToPath(new URL('../../examples/two-switches.tar.gz', import.meta.url));
 
 const DRIVE_BYTES = 16 * 1024 * 1024;
 
@@ -52,14 +55,17 @@ const clearedPorts = ['0000:02:00.0', '0000:02:02.0'];
 /** The shared folders of the laboratory. They are part of how the snapshot was taken, not of the machine. */
 const laboratoryDevices = ['0000:00:1d.0', '0000:00:1e.0'];
 
-const script = (repository: string) => `
+/** Where ports and drives are removed and found again. The kernel's list then has the devices in the order of their addresses. */
+const findPortsAgain = `
+insmod $LAB/module.ko acs_words=${ports.map((port) => `${port}=0`).join(',')} || exit 1
+for function in ${[...ports, '0000:06:00.0'].join(' ')}; do echo 1 > /sys/bus/pci/devices/$function/remove; done
+echo 1 > /sys/bus/pci/rescan
+`;
+
+const takeSnapshot = (repository: string) => `
 set -e
 wait_for() { for i in $(seq 300); do if eval "$1" 2> /dev/null; then return 0; fi; sleep 0.05; done; echo "in vain: $1" >&2; return 1; }
 cd /sys/bus/pci
-insmod $LAB/module.ko acs_words=${ports.map((port) => `${port}=0`).join(',')}
-# The drive without a switch goes too, so that the kernel's list has the devices in the order of their addresses.
-for port in ${[...ports, '0000:06:00.0'].join(' ')}; do echo 1 > devices/$port/remove; done
-echo 1 > rescan
 for drive in ${drives.join(' ')}; do wait_for "[ -e drivers/nvme/$drive ]"; done
 # Probed side by side, the drives are named as they come; one after the other, by their addresses.
 for drive in ${drives.join(' ')}; do echo $drive > drivers/nvme/unbind; done
@@ -73,6 +79,38 @@ node ${repository}/bin/peerlane.js snapshot -o $LAB/out/snapshot.tar.gz
 cat /proc/peerlane_verdicts > $LAB/out/verdicts.tsv
 `;
 
+/** What is done once the kernel has set ACS at the switches' ports. */
+interface ExampleBoot extends Pick<BootOptions, 'script' | 'hostRoot' | 'modules' | 'files'> {
+  /** Further words for the kernel's command line. */
+  readonly append?: readonly string[];
+}
+
+/** Boots the machine of the example. @throws {Error} when the script fails */
+export async function bootExample(lab: Lab, options: ExampleBoot): Promise<BootResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'peerlane-example-'));
+  try {
+    const images = Object.fromEntries(['n0', 'n1', 'n2', 'n3'].map((id) => [id, join(folder, id)]));
+    for (const path of Object.values(images)) {
+      writeFileSync(path, '');
+      truncateSync(path, DRIVE_BYTES);
+    }
+    const result = await bootAndRun({
+      ...options,
+      lab,
+      machine: { ...machine, append: [...machine.append, ...(options.append ?? [])] },
+      drives: images,
+      files: { ...options.files, 'module.ko': readFileSync(lab.verdictModule!) },
+      script: `${findPortsAgain}${options.script}`,
+    });
+    if (result.status !== 0) {
+      throw new Error(`the guest's script failed (${result.status}): ${result.stderr}\n${result.console}`);
+    }
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 export interface Example {
   /** What `peerlane snapshot` wrote, without the laboratory's own devices. */
   readonly snapshotTarGz: Uint8Array;
@@ -83,35 +121,16 @@ export interface Example {
 
 /** @param repository  the checkout whose built command line takes the snapshot */
 export async function makeExample(lab: Lab, repository: string): Promise<Example> {
-  const folder = mkdtempSync(join(tmpdir(), 'peerlane-example-'));
-  try {
-    const images = Object.fromEntries(['n0', 'n1', 'n2', 'n3'].map((id) => [id, join(folder, id)]));
-    for (const path of Object.values(images)) {
-      writeFileSync(path, '');
-      truncateSync(path, DRIVE_BYTES);
-    }
-    const result = await bootAndRun({
-      lab,
-      machine,
-      drives: images,
-      hostRoot: true,
-      modules: ['nvme', 'e1000e'],
-      files: { 'module.ko': readFileSync(lab.verdictModule!) },
-      script: script(repository),
-    });
-    const snapshot = result.files.get('snapshot.tar.gz');
-    const verdicts = result.files.get('verdicts.tsv');
-    if (result.status !== 0 || snapshot === undefined || verdicts === undefined) {
-      throw new Error(`the guest's script failed (${result.status}): ${result.stderr}\n${result.console}`);
-    }
-    return {
-      snapshotTarGz: withoutFunctions(snapshot, laboratoryDevices),
-      verdictsTsv: withoutLines(verdicts.toString(), laboratoryDevices),
-      kernelVersion: lab.kernelVersion,
-    };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const result = await bootExample(lab, {
+    hostRoot: true,
+    modules: ['nvme', 'e1000e'],
+    script: takeSnapshot(repository),
+  });
+  return {
+    snapshotTarGz: withoutFunctions(result.files.get('snapshot.tar.gz')!, laboratoryDevices),
+    verdictsTsv: withoutLines(result.files.get('verdicts.tsv')!.toString(), laboratoryDevices),
+    kernelVersion: lab.kernelVersion,
+  };
 }
 
 /** A snapshot of a machine in which these functions of root buses are not plugged in. */

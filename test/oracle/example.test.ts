@@ -7,10 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { verdictLabAvailable } from './cache.ts';
 import { compareCase } from './compare.ts';
-import { makeExample } from './example-machine.ts';
+import { EXAMPLE_SNAPSHOT, makeExample } from './example-machine.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
-const snapshotPath = `${repository}/examples/two-switches.tar.gz`;
 const verdictsPath = `${repository}/examples/two-switches.verdicts.tsv`;
 
 /** It is in the package that everybody installs. */
@@ -24,15 +23,17 @@ describe('the shipped example', () => {
         expect.unreachable(found.why);
       }
       const example = await makeExample(found.lab, repository);
-      writeFileSync(snapshotPath, example.snapshotTarGz);
+      writeFileSync(EXAMPLE_SNAPSHOT, example.snapshotTarGz);
       writeFileSync(verdictsPath, example.verdictsTsv);
-      console.log(`${snapshotPath}: ${example.snapshotTarGz.length} bytes, Linux ${example.kernelVersion}`);
+      console.log(
+        `${EXAMPLE_SNAPSHOT}: ${example.snapshotTarGz.length} bytes, Linux ${example.kernelVersion}`,
+      );
     });
   }
 
   it('gets the verdicts that its kernel gave, every pair', () => {
     const { differences, kinds } = compareCase(
-      readFileSync(snapshotPath),
+      readFileSync(EXAMPLE_SNAPSHOT),
       readFileSync(verdictsPath, 'utf8'),
       'two-switches',
     );
@@ -41,6 +42,6 @@ describe('the shipped example', () => {
   });
 
   it('is small', () => {
-    expect(readFileSync(snapshotPath).length).toBeLessThan(EXAMPLE_BYTES_MAX);
+    expect(readFileSync(EXAMPLE_SNAPSHOT).length).toBeLessThan(EXAMPLE_BYTES_MAX);
   });
 });

@@ -5,7 +5,7 @@ import { HostError, UsageError } from '../../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../../linux/index.ts';
 import { collectSnapshot, readSysfs, writeTar } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
-import { type MachineOptions, readSysroot } from '../machine-input.ts';
+import { type MachineOptions, namedMachine, readSysroot } from '../machine-input.ts';
 import { formatBytes, printable } from '../render/style.ts';
 
 export interface SnapshotOptions extends MachineOptions {
@@ -14,9 +14,9 @@ export interface SnapshotOptions extends MachineOptions {
   readonly force?: boolean;
 }
 
-/** @throws {UsageError} USAGE_SNAPSHOT_SOURCE, USAGE_FILE_EXISTS */
+/** @throws {UsageError} USAGE_TWO_MACHINES, USAGE_SNAPSHOT_SOURCE, USAGE_FILE_EXISTS */
 export async function snapshot(options: SnapshotOptions, io: Io): Promise<number> {
-  const source = options.machine ?? options.sysroot ?? options.lspci ?? 'live';
+  const source = namedMachine(options);
   if (options.lspci !== undefined) {
     throw new UsageError('USAGE_SNAPSHOT_SOURCE', {
       message: 'a snapshot is made from a live machine or a sysroot, not from lspci text',

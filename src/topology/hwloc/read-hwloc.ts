@@ -1,7 +1,12 @@
 /** hwloc's object tree to a machine. */
 import { type Bdf, bdfParts, InputError } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft, type MachineDraft } from '../assemble.ts';
-import { type HostBridgeDraft, hostBridgeKey } from '../assemble-host-bridges.ts';
+import {
+  assembleMachine,
+  type FunctionDraft,
+  type HostBridgeDraft,
+  hostBridgeKey,
+  type MachineDraft,
+} from '../assemble/index.ts';
 import type { ClassName, Gap, Machine } from '../machine.ts';
 import {
   architectureOf,

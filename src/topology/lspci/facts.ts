@@ -3,7 +3,7 @@
  * a verbose block and as a hex dump, and each adds what it knows.
  */
 import type { Bdf } from '../../base/index.ts';
-import type { SriovLayout } from '../assemble-vfs.ts';
+import type { SriovLayout } from '../assemble/index.ts';
 import type { AcsState, Bar, BridgeWindow, LinkRate, PcieType } from '../machine.ts';
 
 /** Values as in `MachineFunction`: undefined unknown, null known to be absent. */

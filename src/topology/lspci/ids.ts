@@ -1,9 +1,9 @@
 /** Ids that the text leaves out, from the names that it prints instead. */
 import type { Bdf } from '../../base/index.ts';
 import type { ConfigFacts } from '../config/index.ts';
-import { idsFromNames } from '../ids-from-names.ts';
 import type { Finding, Gap } from '../machine.ts';
 import type { FunctionFacts } from './facts.ts';
+import { idsFromNames } from './ids-from-names.ts';
 
 export interface IdLookUp {
   readonly gaps: readonly Gap[];

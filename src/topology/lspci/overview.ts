@@ -1,6 +1,6 @@
 /** What the text as a whole says, and no single function of it does. */
 import { type Bdf, bdfParts, formatBdf } from '../../base/index.ts';
-import type { SriovLayout } from '../assemble-vfs.ts';
+import type { SriovLayout } from '../assemble/index.ts';
 import { type ConfigFacts, vfRoutingIds } from '../config/index.ts';
 import type { FunctionFacts } from './facts.ts';
 import type { ScannedText } from './scan.ts';

@@ -1,6 +1,6 @@
 /** From scanned text to a machine: what follows only when all functions are known. */
 import { type Bdf, bdfParts, InputError } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble.ts';
+import { assembleMachine, type FunctionDraft } from '../assemble/index.ts';
 import { type ConfigFacts, factsFromConfig, findingsAt } from '../config/index.ts';
 import type { Finding, Gap, LinkState, Machine } from '../machine.ts';
 import { checkTextSize, FUNCTIONS_MAX, headerTypeOfClass } from '../text/index.ts';

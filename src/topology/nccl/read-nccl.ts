@@ -1,6 +1,6 @@
 /** NCCL's and RCCL's topology XML to a machine. */
 import { type Bdf, bdfParts, InputError, toBdf } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble.ts';
+import { assembleMachine, type FunctionDraft } from '../assemble/index.ts';
 import type { ClassName, Cpu, Finding, Gap, LinkRate, Machine } from '../machine.ts';
 import {
   architectureOf,

@@ -3,7 +3,7 @@
  * what hardware holds, and the text for what the kernel made of it (ids and class, which VFs and quirks change).
  */
 import { type Bdf, toBdf } from '../../base/index.ts';
-import type { FunctionDraft } from '../assemble.ts';
+import type { FunctionDraft } from '../assemble/index.ts';
 import { type ConfigFacts, factsFromConfig, findingsAt } from '../config/index.ts';
 import type { Absence, FileTree } from '../file-tree.ts';
 import type { Finding, LinkRate, LinkState, P2pmemState } from '../machine.ts';

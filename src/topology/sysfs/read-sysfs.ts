@@ -7,8 +7,7 @@
  */
 import { type Bdf, InputError } from '../../base/index.ts';
 import type { Gunzip } from '../archive/archive-tree.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble.ts';
-import type { HostBridgeDraft } from '../assemble-host-bridges.ts';
+import { assembleMachine, type FunctionDraft, type HostBridgeDraft } from '../assemble/index.ts';
 import type { FileTree } from '../file-tree.ts';
 import type { Cpu, Finding, Gap, Machine } from '../machine.ts';
 import { inBusListOrder } from './bus-order.ts';
@@ -78,6 +77,7 @@ export function readSysfs(files: FileTree, options: SysfsOptions): Machine {
     source: { kind: options.kind, label, privileged },
     functions: ordered ?? drafts,
     isBusListOrder: ordered !== undefined,
+    isWhole: hasAll,
     mayMissBridges: folders.some(({ place }) => place.hostBridge === undefined),
     hostBridges: hostBridges(folders, drafts),
     cpu: cpuOnly(cpu),

@@ -1,7 +1,6 @@
 /** A udev database export to a machine. */
 import { type Bdf, InputError, toBdf } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble.ts';
-import type { HostBridgeDraft } from '../assemble-host-bridges.ts';
+import { assembleMachine, type FunctionDraft, type HostBridgeDraft } from '../assemble/index.ts';
 import type { ClassName, Finding, Gap, Machine } from '../machine.ts';
 import { checkTextSize, diskOfPath, FUNCTIONS_MAX, headerTypeOfClass, linesOf } from '../text/index.ts';
 

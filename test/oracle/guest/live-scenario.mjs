@@ -28,14 +28,12 @@ writeFileSync(`${out}/machine.json`, JSON.stringify(machine, plain));
 keep('matrix', sh(`node ${peerlane} matrix --all --json > ${out}/matrix.json`));
 await cli('topo', 'topo', '--json');
 await cli('snapshot', 'snapshot', '-o', `${out}/snapshot.tar.gz`);
-await cli('snapshot-again', 'snapshot', '-o', `${out}/snapshot.tar.gz`);
 await cli('snapshot-kept', 'snapshot', '--keep-identities', '-o', `${out}/kept.tar.gz`);
-keep(
-  'setpci',
-  Object.fromEntries(
-    machine.functions.map(({ bdf }) => [bdf, sh(`setpci -s ${bdf} ECAP_ACS+6.w 2> /dev/null`).out.trim()]),
-  ),
-);
+const withAcs = machine.functions.filter(({ acs }) => acs !== null).map(({ bdf }) => bdf);
+keep('setpci', {
+  withAcs,
+  words: sh(`setpci ${withAcs.map((bdf) => `-s ${bdf} ECAP_ACS+6.w`).join(' ')}`),
+});
 keep('kernel.tsv', kernelVerdicts());
 
 const { verdicts } = JSON.parse(readFileSync(`${out}/matrix.json`, 'utf8'));

@@ -2,19 +2,23 @@
  * What stays unknown in a machine, and what would make it known. The same questions are put to every machine; the
  * answers to "what would help" depend on where it came from.
  */
-import type { Bdf } from '../base/index.ts';
-import type { Gap, Machine, MachineFunction } from './machine.ts';
+import type { Bdf } from '../../base/index.ts';
+import type { Gap, Machine, MachineFunction } from '../machine.ts';
 
 /** Up to this many functions are named, more are counted. */
 const NAMED_MAX = 8;
 
-/** Gaps of any machine, without those that `given` already explains. */
-export function generalGaps(machine: Machine, given: readonly Gap[]): Gap[] {
+/**
+ * Gaps of any machine, without those that `given` already explains.
+ *
+ * @param isWhole  the input leaves out nothing that the kernel shows, so no other input would have more
+ */
+export function generalGaps(machine: Machine, given: readonly Gap[], isWhole: boolean): Gap[] {
   const explained = new Set(given.map((gap) => gap.what));
   const gaps: Gap[] = [];
   const add = (what: string, isMissing: boolean, detail: string): void => {
     if (isMissing && !explained.has(what)) {
-      gaps.push({ at: null, what, detail: `${detail}; ${supply(machine, what)}` });
+      gaps.push({ at: null, what, detail: `${detail}; ${supply(machine, what, isWhole)}` });
     }
   };
   add(
@@ -36,14 +40,20 @@ export function generalGaps(machine: Machine, given: readonly Gap[]): Gap[] {
       continue;
     }
     const missing = machine.functions.filter(isMissing).map((fn) => fn.bdf);
-    gaps.push(...perFunctionGaps(missing, machine, what, detail));
+    gaps.push(...perFunctionGaps(missing, machine, what, detail, isWhole));
   }
   return gaps;
 }
 
 /** One line a question, so that a machine with thousands of functions stays readable. */
-function perFunctionGaps(missing: readonly Bdf[], machine: Machine, what: string, detail: string): Gap[] {
-  const help = supply(machine, what);
+function perFunctionGaps(
+  missing: readonly Bdf[],
+  machine: Machine,
+  what: string,
+  detail: string,
+  isWhole: boolean,
+): Gap[] {
+  const help = supply(machine, what, isWhole);
   if (missing.length <= 1) {
     return missing.map((at) => ({ at, what, detail: `${detail}; ${help}` }));
   }
@@ -71,7 +81,7 @@ function isHalfKnown(fn: MachineFunction): boolean {
 }
 
 /** What a person can do to supply it. */
-function supply(machine: Machine, what: string): string {
+function supply(machine: Machine, what: string, isWhole: boolean): string {
   const { kind } = machine.source;
   if (what === 'cpu' && kind !== 'live') {
     return kind === 'sysroot' || kind === 'archive'
@@ -83,8 +93,11 @@ function supply(machine: Machine, what: string): string {
       ? 'add proc/version, or name it with --kernel'
       : 'name it with --kernel';
   }
+  if (isWhole && machine.source.privileged !== false) {
+    return 'this kernel does not show it';
+  }
   if (kind === 'live') {
-    return machine.source.privileged === false ? 'run as root to read it' : 'this kernel does not show it';
+    return 'run as root to read it';
   }
   if (kind === 'sysroot' || kind === 'archive') {
     return 'a snapshot taken by root with `peerlane snapshot` has it';

@@ -1,11 +1,8 @@
 /** Which functions are virtual functions, and of which physical function (PCIe Base 6.0, 9.2.1.2 and 9.3.3). */
-import { type Bdf, bdfParts, formatBdf } from '../base/index.ts';
-import type { FunctionDraft } from './assemble.ts';
-import { type SriovState, vfRoutingIds } from './config/index.ts';
-import type { Finding } from './machine.ts';
-
-/** Of a PF, as its SR-IOV capability has it: where its VFs are. */
-export type SriovLayout = Pick<SriovState, 'isEnabled' | 'numVfs' | 'firstVfOffset' | 'vfStride'>;
+import { type Bdf, bdfParts, formatBdf } from '../../base/index.ts';
+import { vfRoutingIds } from '../config/index.ts';
+import type { Finding } from '../machine.ts';
+import type { FunctionDraft, SriovLayout } from './machine-draft.ts';
 
 /**
  * The PF of each VF, null for what is known to be none, missing for unknown.

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { type Bdf, formatBdf } from '../../src/base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../../src/topology/index.ts';
-import { expectMachineInvariants } from '../contract/machine-invariants.ts';
+import { type Bdf, formatBdf } from '../../../src/base/index.ts';
+import { assembleMachine, type FunctionDraft } from '../../../src/topology/index.ts';
+import { expectMachineInvariants } from '../../contract/machine-invariants.ts';
 
 // Few values, so that addresses meet: rings, duplicates and contradictions are the normal case here.
 const address = fc

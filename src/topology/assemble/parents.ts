@@ -5,9 +5,9 @@
  * range that no bridge owns belongs either to VFs (virtual bus numbers, PCIe Base 6.0, 9.2.1.2) or to bridges that the
  * input leaves out.
  */
-import { type Bdf, bdfParts } from '../base/index.ts';
-import type { FunctionDraft } from './assemble.ts';
-import type { Finding } from './machine.ts';
+import { type Bdf, bdfParts } from '../../base/index.ts';
+import type { Finding } from '../machine.ts';
+import type { FunctionDraft } from './machine-draft.ts';
 
 export interface ResolvedParents {
   /** Missing: unknown. */

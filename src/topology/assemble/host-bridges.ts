@@ -2,17 +2,9 @@
  * The host bridge of each function, and what hangs where: an Intel VMD is an endpoint with a host bridge and a domain of
  * its own behind it (Linux drivers/pci/controller/vmd.c), so the physical path goes on in another domain.
  */
-import { type Bdf, bdfParts } from '../base/index.ts';
-import type { FunctionDraft } from './assemble.ts';
-import type { Finding, HostBridge } from './machine.ts';
-
-export interface HostBridgeDraft {
-  /** `pci0000:00`, or what the input calls it. */
-  readonly key: string;
-  readonly numaNode?: number | null | undefined;
-  /** The endpoint that its domain hangs off, where the reader knows. */
-  readonly behind?: Bdf | null | undefined;
-}
+import { type Bdf, bdfParts } from '../../base/index.ts';
+import type { Finding, HostBridge } from '../machine.ts';
+import type { FunctionDraft, HostBridgeDraft } from './machine-draft.ts';
 
 export interface ResolvedHostBridges {
   readonly keys: ReadonlyMap<Bdf, string>;

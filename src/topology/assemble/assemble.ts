@@ -5,41 +5,14 @@
  * A reader hands in drafts. A property that is missing (or undefined) is unknown; what can be derived from the rest is
  * filled in here, what contradicts itself becomes a finding, and what stays unknown becomes a gap. Nothing throws.
  */
-import { type Bdf, compareBdf } from '../base/index.ts';
-import { type HostBridgeDraft, hostBridgesOf } from './assemble-host-bridges.ts';
-import { resolveParents } from './assemble-parents.ts';
-import { type SriovLayout, virtualFunctions } from './assemble-vfs.ts';
-import { cpuFromFunctions } from './cpu-evidence.ts';
+import { type Bdf, compareBdf } from '../../base/index.ts';
+import { cpuFromFunctions } from '../cpu/cpu-evidence.ts';
+import type { Cpu, Finding, Gap, KernelState, Machine, MachineFunction } from '../machine.ts';
 import { generalGaps } from './gaps.ts';
-import type { Cpu, Finding, Gap, IommuState, KernelState, Machine, MachineFunction } from './machine.ts';
-
-/** Every field of `T` may be missing or undefined. */
-type Draft<T> = { readonly [K in keyof T]?: T[K] | undefined };
-
-/** What a reader knows of one function. */
-export type FunctionDraft = { readonly bdf: Bdf } & Draft<Omit<MachineFunction, 'bdf'>> & {
-    /** Of a PF with VFs enabled: where its VFs are. Null: it has none. */
-    readonly sriov?: SriovLayout | null | undefined;
-  };
-
-/** What a reader knows of a machine. */
-export interface MachineDraft {
-  readonly source: Machine['source'];
-  readonly functions: readonly FunctionDraft[];
-  /** True when `functions` stand in the order of the kernel's bus lists; otherwise they are put in address order. */
-  readonly isBusListOrder?: boolean | undefined;
-  /** True when the input may leave bridges out, so that a bus that no bridge owns need not be a root bus. */
-  readonly mayMissBridges?: boolean | undefined;
-  /** Host bridges that the reader knows more of than the addresses of their functions say. */
-  readonly hostBridges?: readonly HostBridgeDraft[] | undefined;
-  readonly cpu?: Draft<Cpu> | undefined;
-  readonly kernel?: Draft<KernelState> | undefined;
-  readonly iommu?: Draft<IommuState> | undefined;
-  readonly isVirtual?: boolean | undefined;
-  /** Gaps that only the reader can explain; the general ones are added here. */
-  readonly gaps?: readonly Gap[] | undefined;
-  readonly findings?: readonly Finding[] | undefined;
-}
+import { hostBridgesOf } from './host-bridges.ts';
+import type { Draft, FunctionDraft, MachineDraft } from './machine-draft.ts';
+import { resolveParents } from './parents.ts';
+import { virtualFunctions } from './virtual-functions.ts';
 
 /** The machine that a draft describes. The draft is not changed; byte arrays are shared with it. */
 export function assembleMachine(draft: MachineDraft): Machine {
@@ -80,7 +53,11 @@ export function assembleMachine(draft: MachineDraft): Machine {
   const orderGap = draft.isBusListOrder === true ? [] : ordersThatMatter(functions);
   return {
     ...machine,
-    gaps: [...(draft.gaps ?? []), ...orderGap, ...generalGaps(machine, draft.gaps ?? [])],
+    gaps: [
+      ...(draft.gaps ?? []),
+      ...orderGap,
+      ...generalGaps(machine, draft.gaps ?? [], draft.isWhole === true),
+    ],
   };
 }
 

@@ -5,7 +5,7 @@
  * A name counts only as a whole. Files of different years name some devices differently: such a name is not found, and
  * the id stays unknown.
  */
-import { forEachPciId } from './sysfs/pci-ids.ts';
+import { forEachPciId } from '../sysfs/pci-ids.ts';
 
 /** A name as lspci prints it: `Vendor Device`, or `Vendor Device 14ad` where the list has no name for the device. */
 export interface NamedIds {

@@ -4,9 +4,9 @@ import {
   type FunctionDraft,
   type Machine,
   type MachineDraft,
-} from '../../src/topology/index.ts';
-import { expectAddressOrder, expectMachineInvariants } from '../contract/machine-invariants.ts';
-import { bdf } from '../support/machine-builder.ts';
+} from '../../../src/topology/index.ts';
+import { expectAddressOrder, expectMachineInvariants } from '../../contract/machine-invariants.ts';
+import { bdf } from '../../support/machine-builder.ts';
 
 function assemble(functions: readonly FunctionDraft[], more: Partial<MachineDraft> = {}): Machine {
   const machine = assembleMachine({

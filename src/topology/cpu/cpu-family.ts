@@ -1,5 +1,5 @@
 /** The family of a CPU, which may be known to be one of several. */
-import type { Cpu } from './machine.ts';
+import type { Cpu } from '../machine.ts';
 
 /** Every CPUID family that it may be; empty when nothing is known. */
 export function familiesOf(cpu: Cpu): readonly number[] {

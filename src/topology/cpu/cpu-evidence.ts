@@ -8,8 +8,8 @@
  * Sources, for facts only: Linux include/linux/pci_ids.h, arch/x86/kernel/amd_nb.c and drivers/hwmon/k10temp.c (AMD, where the
  * id of function 3 is named); arch/x86/events/intel/uncore_snbep.c (Intel UBOX ids); pci.ids (names and the rest of each row).
  */
-import { bdfParts } from '../base/index.ts';
-import type { Cpu, Finding, MachineFunction } from './machine.ts';
+import { bdfParts } from '../../base/index.ts';
+import type { Cpu, Finding, MachineFunction } from '../machine.ts';
 
 /** Functions with consecutive ids, of one kind of processor. */
 interface EvidenceRow {
