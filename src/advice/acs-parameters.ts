@@ -72,9 +72,14 @@ export function parseDeviceSpec(text: string): DeviceSpec | undefined {
   return { kind: 'path', domain: HEX(byPath[1] ?? '0'), bus: HEX(byPath[2]!), steps };
 }
 
+/** A semicolon after the last element does no harm; one before another is an element that cannot be read. */
+export function elementsOf(value: string): string[] {
+  return value.replace(/;$/, '').split(';');
+}
+
 /** Elements of `disable_acs_redir=`, cut at semicolons. */
 export function parseRedirectList(value: string): AcsElement[] {
-  return value.split(';').map((device) => {
+  return elementsOf(value).map((device) => {
     const spec = parseDeviceSpec(device);
     return { device, spec, flags: null, problem: spec === undefined ? 'not a device' : null };
   });
@@ -82,7 +87,7 @@ export function parseRedirectList(value: string): AcsElement[] {
 
 /** Elements of `config_acs=`: `flags@device`. */
 export function parseConfigList(value: string): AcsElement[] {
-  return value.split(';').map((element) => {
+  return elementsOf(value).map((element) => {
     const at = element.indexOf('@');
     if (at < 0) {
       return {

@@ -7,10 +7,17 @@ import {
   physicalRoutes,
   type RuleSet,
 } from '../p2pdma/index.ts';
-import type { MachineIndex } from '../topology/index.ts';
+import type { MachineFunction, MachineIndex } from '../topology/index.ts';
 import { type PairLetters, pairLetters } from './letters.ts';
 import { functionOf, makeContext, type PairContext } from './pair-context.ts';
-import { type LinkOnPath, narrowestLink, type PayloadSizes, pathLinks, payloadSizes } from './path-links.ts';
+import {
+  type LinkOnPath,
+  narrowestLink,
+  type PayloadSizes,
+  pathLinks,
+  payloadSizes,
+  physicalOf,
+} from './path-links.ts';
 import { type Reason, type ReasonCode, rankReasons } from './reason-codes.ts';
 import { acsReasons } from './reasons/acs.ts';
 import { barReasons } from './reasons/bars.ts';
@@ -18,6 +25,7 @@ import { driverReasons } from './reasons/driver.ts';
 import { routeReasons } from './reasons/host-bridge.ts';
 import { kernelReasons } from './reasons/kernel.ts';
 import { linkReasons } from './reasons/links.ts';
+import { payloadReasons } from './reasons/payload.ts';
 import { platformReasons } from './reasons/platform.ts';
 
 export interface PairExplanation {
@@ -64,7 +72,8 @@ export function explainVerdict(
   physical: PhysicalRoutes,
 ): PairExplanation {
   const payload = payloadSizes(index, functionOf(index, verdict.provider), functionOf(index, verdict.client));
-  const links = pathLinks(index, wayOf(verdict, physical), payload);
+  const way = wayOf(index, verdict, physical);
+  const links = pathLinks(index, way, payload);
   const context = makeContext(index, rules, verdict, physical, links);
   const isRated = (link: LinkOnPath): boolean => link.goodputWriteGBs !== undefined;
   return {
@@ -74,15 +83,46 @@ export function explainVerdict(
     trust: 'possible',
     links,
     narrowest: narrowestLink(links),
-    linksComplete: links.every(isRated),
+    linksComplete: links.every(isRated) && !way.some((step) => index.find(step as Bdf)?.hiddenAbove === true),
     payload,
     reasons: reasonsOf(context),
   };
 }
 
-/** Where ACS sends requests up and down again the hardware's hops are the way, else the kernel's path. Provider first. */
-function wayOf(verdict: KernelVerdict, physical: PhysicalRoutes): readonly string[] {
-  return physical.write.outcome === 'redirected' ? [...physical.write.hops].reverse() : verdict.path;
+/**
+ * The functions that requests pass, provider first. Where the hardware turns them round below the common function or sends
+ * them up its hops are the way; else the kernel's path, made longer up to the host bridge where the kernel has them go there.
+ */
+function wayOf(index: MachineIndex, verdict: KernelVerdict, physical: PhysicalRoutes): readonly string[] {
+  const { write } = physical;
+  // An IOVA belongs to no bridge, so what the kernel maps through an IOMMU goes up even where ACS would let it turn round.
+  const { mode } = index.machine.iommu;
+  const isUpByMapping = verdict.mapType === 'thru-host-bridge' && mode !== 'off' && mode !== 'passthrough';
+  if (write.outcome === 'redirected' || (write.outcome === 'direct' && !isUpByMapping)) {
+    return [...write.hops].reverse();
+  }
+  if (verdict.mapType !== 'thru-host-bridge' || verdict.common == null) {
+    return verdict.path;
+  }
+  const [provider, client] = [verdict.provider, verdict.client].map((bdf) => functionOf(index, bdf));
+  return [...wayUp(index, provider!), provider!.hostBridge, ...wayUp(index, client!).reverse()];
+}
+
+/** Deeper than buses can be nested. */
+const DEPTH_MAX = 256;
+
+function wayUp(index: MachineIndex, start: MachineFunction): Bdf[] {
+  const chain = [start.bdf];
+  let owner = physicalOf(index, start);
+  while (owner.parent != null && chain.length < DEPTH_MAX) {
+    const above = index.find(owner.parent);
+    if (above === undefined) {
+      break;
+    }
+    chain.push(above.bdf);
+    owner = above;
+  }
+  return chain;
 }
 
 /** All reasons of a pair, ranked. */
@@ -94,6 +134,7 @@ export function reasonsOf(context: PairContext): Reason[] {
     ...driverReasons(context),
     ...kernelReasons(context),
     ...linkReasons(context),
+    ...payloadReasons(context),
     ...platformReasons(context),
   ];
   return rankReasons(

@@ -4,6 +4,7 @@ import { KERNEL_REDIRECT_BITS, type RuleSet } from '../p2pdma/index.ts';
 import type { MachineIndex } from '../topology/index.ts';
 import { type AcsKnobs, acsKnobs } from './acs-knobs.ts';
 import {
+  elementsOf,
   formatFlags,
   matchSpec,
   parseConfigList,
@@ -47,7 +48,8 @@ function configForm(
     const mask = change.after | KERNEL_REDIRECT_BITS;
     return `${formatFlags(mask, change.after)}@${change.at}`;
   });
-  return form('config_acs', knobs.configAcs, [...kept, ...added], isRecommended, [
+  // The first element that names a function decides, and an old one may mean more than one.
+  return form('config_acs', knobs.configAcs, [...added, ...kept], isRecommended, [
     'flags stand from bit 6 to bit 0: DT EC UF CR RR TB SV; x leaves what firmware set',
     ...replaces(old.length > 0, 'config_acs'),
     ...pathNote(index, changes),
@@ -104,8 +106,7 @@ function existing(
     return [];
   }
   const parsed = name === 'config_acs' ? parseConfigList(value) : parseRedirectList(value);
-  return value
-    .split(';')
+  return elementsOf(value)
     .map((text, i) => ({ device: parsed[i]!.device, text, isGood: parsed[i]!.problem === null }))
     .filter((element) => element.isGood);
 }

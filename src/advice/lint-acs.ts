@@ -24,6 +24,8 @@ export function lintAcsOptions(
   const options = pciOptions(parameters);
   return [
     ...separatorFindings(parameters, options),
+    ...prefixFindings(parameters),
+    ...quoteFindings(options),
     ...ACS_OPTIONS.flatMap((name) => optionFindings(index, version, options, name)),
   ];
 }
@@ -37,7 +39,11 @@ function separatorFindings(
   if (!hasOption) {
     return [];
   }
-  const isDevice = (text: string): boolean => parseDeviceSpec(text.replace(/^[01xX]*@/, '')) !== undefined;
+  const isDevice = (text: string): boolean =>
+    text
+      .replace(/^;|;$/g, '')
+      .split(';')
+      .every((element) => parseDeviceSpec(element.replace(/^[01xX]*@/, '')) !== undefined);
   return [
     ...options
       .filter((option) => isDevice(option.text))
@@ -58,6 +64,36 @@ function separatorFindings(
         }),
       ),
   ];
+}
+
+/** `disable_acs_redir=…` without `pci=` before it: the kernel hands it to init, and nobody complains. */
+function prefixFindings(parameters: readonly KernelParameter[]): LintFinding[] {
+  return parameters.flatMap((parameter) => {
+    const bare = parameter.name.replace(/^pcie?\./, '');
+    return isAcsOption(bare)
+      ? [
+          makeFinding('LINT_MISSING_PREFIX', {
+            parameter: parameter.text,
+            detail: `${bare} is no parameter of its own: the kernel ignores it`,
+            hint: `write pci="${bare}=…", in one list with the other pci= options, separated by commas`,
+          }),
+        ]
+      : [];
+  });
+}
+
+/** To the kernel only `"` is a quote, and only around a whole value. */
+function quoteFindings(options: readonly PciOption[]): LintFinding[] {
+  return options
+    .filter((option) => !isAcsOption(option.name) && isAcsOption(withoutQuotes(option.name)))
+    .map((option) =>
+      syntaxFinding(`pci=${option.text}`, '', `${option.name[0]} is part of the option's name to the kernel`),
+    );
+}
+
+/** Quotes and backslashes that a shell or a boot loader should have taken away. */
+export function withoutQuotes(text: string): string {
+  return text.replace(/^['"\\`]+/, '');
 }
 
 function isAcsOption(name: string): name is AcsOption {
@@ -95,7 +131,7 @@ function optionFindings(
   return [
     ...repeated,
     ...knobFindings(parameter, knob),
-    ...elements.flatMap((element) => elementFindings(index, parameter, element, knob)),
+    ...elementsFindings(index, parameter, elements, knob),
   ];
 }
 
@@ -138,16 +174,34 @@ function syntaxFinding(parameter: string, device: string, problem: string): Lint
   });
 }
 
+/** The kernel stops at the first element that it cannot read. */
+function elementsFindings(
+  index: MachineIndex,
+  parameter: string,
+  elements: readonly AcsElement[],
+  knob: AcsKnob,
+): LintFinding[] {
+  const broken = elements.findIndex((element) => element.problem !== null || element.spec === undefined);
+  if (broken < 0) {
+    return elements.flatMap((element) => elementFindings(index, parameter, element, knob));
+  }
+  const { device, problem } = elements[broken]!;
+  const rest = elements.slice(broken + 1).map((element) => element.device);
+  const lost =
+    rest.length === 0 ? '' : `; the kernel stops reading there and never comes to ${rest.join(', ')}`;
+  return [
+    ...elements.slice(0, broken).flatMap((element) => elementFindings(index, parameter, element, knob)),
+    syntaxFinding(parameter, device, `${problem ?? 'not a device'}${lost}`),
+  ];
+}
+
 function elementFindings(
   index: MachineIndex,
   parameter: string,
   element: AcsElement,
   knob: AcsKnob,
 ): LintFinding[] {
-  if (element.problem !== null || element.spec === undefined) {
-    return [syntaxFinding(parameter, element.device, element.problem ?? 'not a device')];
-  }
-  const matched = matchSpec(index, element.spec);
+  const matched = matchSpec(index, element.spec!);
   if (matched.length === 0) {
     return [
       makeFinding('LINT_NO_SUCH_FUNCTION', {
@@ -157,7 +211,11 @@ function elementFindings(
       }),
     ];
   }
-  return matched.flatMap((fn) => stateFindings(parameter, element, fn, knob));
+  // An id may mean many functions, of which only those with ACS are meant.
+  const withAcs = matched.filter((fn) => fn.acs !== null);
+  return (withAcs.length > 0 ? withAcs : matched.slice(0, 1)).flatMap((fn) =>
+    stateFindings(parameter, element, fn, knob),
+  );
 }
 
 /** Bits that the option asks for, against those that are there. Only where the option works is a difference surprising. */

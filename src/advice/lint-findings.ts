@@ -9,6 +9,7 @@ export type LintSeverity = 'error' | 'warning' | 'note';
 
 export const LINT_CODES = {
   LINT_SEPARATOR: 'error',
+  LINT_MISSING_PREFIX: 'error',
   LINT_DEVICE_SYNTAX: 'error',
   LINT_NO_SUCH_FUNCTION: 'error',
   LINT_NO_ACS: 'error',

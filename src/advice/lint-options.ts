@@ -1,6 +1,7 @@
 /** Options around peer-to-peer DMA besides the ACS lists: unknown to the kernel, for other hardware, without effect. */
 import type { Machine } from '../topology/index.ts';
 import { type KernelParameter, lastValue, pciOptions } from './command-line.ts';
+import { withoutQuotes } from './lint-acs.ts';
 import { type LintFinding, makeFinding } from './lint-findings.ts';
 
 export function lintKernelOptions(machine: Machine, parameters: readonly KernelParameter[]): LintFinding[] {
@@ -46,7 +47,9 @@ function unknownPciOptions(parameters: readonly KernelParameter[]): LintFinding[
   return pciOptions(parameters)
     .filter(
       (option) =>
-        option.text !== '' && !PCI_OPTIONS.has(option.name) && !/^[0-9a-f@x]*[:@]/i.test(option.text),
+        option.text !== '' &&
+        !PCI_OPTIONS.has(withoutQuotes(option.name)) &&
+        !/^[0-9a-f@x]*[:@]/i.test(option.text),
     )
     .map((option) =>
       makeFinding('LINT_UNKNOWN_PCI_OPTION', {
@@ -84,6 +87,18 @@ function iommuFindings(machine: Machine, parameters: readonly KernelParameter[])
       }),
     );
   }
+  for (const name of ['intel_iommu', 'amd_iommu']) {
+    const found = parameters.findLast((known) => known.name === name);
+    if (found?.value?.split(',').includes('pt') === true) {
+      findings.push(
+        makeFinding('LINT_BAD_VALUE', {
+          parameter: found.text,
+          detail: `${name} has no value \`pt\`: passthrough is asked for by another parameter`,
+          hint: 'write iommu=pt',
+        }),
+      );
+    }
+  }
   return [...findings, ...iommuState(machine, parameters)];
 }
 
@@ -92,8 +107,8 @@ function iommuState(machine: Machine, parameters: readonly KernelParameter[]): L
   const { mode } = machine.iommu;
   const intel = lastValue(parameters, 'intel_iommu');
   const passthrough =
-    lastValue(parameters, 'iommu') === 'pt' ||
-    ['1', 'y', 'Y'].includes(lastValue(parameters, 'iommu.passthrough') ?? '');
+    lastValue(parameters, 'iommu')?.split(',').includes('pt') === true ||
+    parseBoolean(lastValue(parameters, 'iommu.passthrough') ?? '') === true;
   const isOn = typeof intel === 'string' && intel.split(',').includes('on') && machine.cpu.vendor === 'intel';
   if (mode === 'off' && isOn) {
     return [

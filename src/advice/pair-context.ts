@@ -94,6 +94,11 @@ export function isAtLeast(version: KernelVersion | undefined, release: string): 
   return compareKernelVersions(version, parseKernelVersion(release)!) >= 0;
 }
 
+/** A driver that only keeps the device for a guest or a user space driver. */
+export function isHeldForOthers(fn: MachineFunction): boolean {
+  return fn.driver === 'vfio-pci' || fn.driver === 'pci-stub' || fn.driver === 'xen-pciback';
+}
+
 /** `0000:03:00.0 (nvme0)`, for sentences. */
 export function nameOf(fn: MachineFunction): string {
   const name = fn.classNames[0]?.name;

@@ -36,8 +36,8 @@ export interface PayloadSizes {
 const SMALLEST_PAYLOAD_BYTES = 128;
 
 /**
- * Payload sizes of a pair: requests of the client, completions of the provider; the smaller Max_Payload_Size of both, as
- * the kernel sets them alike. A VF uses its PF's (PCIe Base 6.0, 9.3.5.4: the fields of a VF are reserved).
+ * Payload sizes of a pair: requests of the client, completions of the provider; the smaller Max_Payload_Size of both, which
+ * is what gets through (`PAYLOAD_SIZE_MISMATCH` where they differ the wrong way). A VF uses its PF's (PCIe Base 6.0, 9.3.5.4: the fields of a VF are reserved).
  */
 export function payloadSizes(
   index: MachineIndex,

@@ -38,6 +38,7 @@ export const REASON_CODES = {
   DMA_MASK: 'driver',
   ACS_EGRESS: 'platform',
   RC_READ_UNSUPPORTED: 'platform',
+  PAYLOAD_SIZE_MISMATCH: 'platform',
   // Where the two answers differ.
   KERNEL_STRICTER: 'policy',
   HARDWARE_STRICTER: 'platform',

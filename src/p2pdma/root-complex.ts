@@ -132,7 +132,7 @@ export function isIntelChipsetPort(machine: Machine, fn: MachineFunction): boole
   const { domain, bus, device } = bdfParts(fn.bdf);
   return (
     machine.isVirtual !== true &&
-    fn.vendorId === 0x8086 &&
+    (fn.vendorId ?? (machine.cpu.vendor === 'intel' ? 0x8086 : undefined)) === 0x8086 &&
     fn.pcieType === 'root-port' &&
     domain === 0 &&
     (bus === 0 || bus === 0x80) &&

@@ -92,7 +92,7 @@ describe.skipIf(!hasTestdata(...recorded))('recorded inputs', () => {
     ['lspci', 'lspci-hex', 'pciutils-tree-asus-p6t6.txt'],
     ['hwloc', 'hwloc-xml', 'hwloc-nvidiaDGX2.xml'],
     ['nccl', 'nccl-xml', 'h800-dump.xml'],
-    ['udev', 'udev', 'checkbox-NVIDIA_DGXA100.txt'],
+    ['udev', 'udev', 'checkbox-MELLANOX_40GBPS.txt'],
     ['archive', 'sysfs', 'hwloc-32intel64-2p8co2t+8ve.tar.gz'],
     ['archive', 'sysfs', 'ghw-amd64-accel-nvidia.tar.gz'],
   ])('%s: %s/%s is read and judged', async (kind, folder, name) => {

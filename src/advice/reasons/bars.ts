@@ -1,7 +1,7 @@
 /** Whether the provider's memory can be addressed at all: BARs, bridge windows, decoding (PCIe Base 6.0, 7.5.1.2 and 7.5.1.3). */
 import { lastAddress } from '../../base/index.ts';
 import type { Bar, MachineFunction } from '../../topology/index.ts';
-import { isAtLeast, nameOf, type PairContext } from '../pair-context.ts';
+import { isAtLeast, isHeldForOthers, nameOf, type PairContext } from '../pair-context.ts';
 import { makeReason, type Reason } from '../reason-codes.ts';
 import {
   COMMAND_BUS_MASTER,
@@ -153,10 +153,13 @@ function isSubtractive(bridge: MachineFunction): boolean {
 }
 
 function decodeReasons(context: PairContext): Reason[] {
-  const { provider } = context;
+  const { provider, physical } = context;
   // Without a memory BAR there is nothing to decode, and drivers leave the bit clear.
   const hasBars = memoryBars(provider)?.length !== 0;
-  return [...(hasBars ? [provider] : []), ...context.aboveProvider]
+  // What turns round below the common bridge does not come down through it.
+  const isPassed = (fn: MachineFunction): boolean =>
+    fn.bdf !== context.verdict.common || physical.write.at === fn.bdf;
+  return [...(hasBars ? [provider] : []), ...context.aboveProvider.filter(isPassed)]
     .filter((fn) => fn.physicalFunction == null && isClear(fn, COMMAND_MEMORY))
     .map((fn) =>
       makeReason('MEM_DECODE_OFF', {
@@ -182,8 +185,9 @@ function requesterReasons(context: PairContext): Reason[] {
     verdict.common == null
       ? context.aboveClient
       : context.aboveClient.filter((fn) => fn.bdf !== verdict.common);
+  // A VF has a Bus Master Enable of its own, unlike its memory decoding (PCIe Base 6.0, 9.3.4.1.3).
   return [client, ...below]
-    .filter((fn) => fn.physicalFunction == null && isClear(fn, COMMAND_BUS_MASTER))
+    .filter((fn) => isClear(fn, COMMAND_BUS_MASTER))
     .map((fn) =>
       makeReason('BUS_MASTER_OFF', {
         blocks: true,
@@ -212,7 +216,9 @@ function isClear(fn: MachineFunction, bit: number): boolean {
 function maskReasons(context: PairContext): Reason[] {
   const { client, provider, machine, verdict } = context;
   const bits = client.dmaMaskBits;
-  if (bits === undefined || bits >= 64) {
+  // Until a driver for DMA sets it, the file shows the kernel's first guess of 32 bits, whatever the device can do.
+  const isSet = typeof client.driver === 'string' && !isHeldForOthers(client);
+  if (bits === undefined || bits >= 64 || !isSet) {
     return [];
   }
   // Through the host bridge an IOMMU hands out addresses that the device can hold.

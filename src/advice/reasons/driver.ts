@@ -1,6 +1,6 @@
 /** What drivers offer and need: peer memory at the provider, a client that takes it (Linux drivers/nvme/host, block, mm/gup.c). */
 import type { MachineFunction } from '../../topology/index.ts';
-import { isAtLeast, nameOf, type PairContext } from '../pair-context.ts';
+import { isAtLeast, isHeldForOthers, nameOf, type PairContext } from '../pair-context.ts';
 import { physicalOf } from '../path-links.ts';
 import { makeReason, type Reason } from '../reason-codes.ts';
 import { DEVICE_CONTROL_RELAXED_ORDERING, hex16, sizeText } from '../registers.ts';
@@ -67,7 +67,7 @@ function notOffered(provider: MachineFunction): string {
     return ': no driver is bound';
   }
   return provider.driver === 'nvme'
-    ? ': the controller has no usable controller memory buffer'
+    ? ': it found no controller memory buffer that it could use, or could not register it (then the kernel log says why)'
     : provider.driver === undefined
       ? ''
       : `: its driver ${provider.driver} registers none`;
@@ -130,16 +130,14 @@ function multipathReasons(context: PairContext): Reason[] {
 }
 
 function passedThroughReasons(context: PairContext): Reason[] {
-  return [...new Set([context.provider, context.client])]
-    .filter((fn) => fn.driver === 'vfio-pci' || fn.driver === 'pci-stub' || fn.driver === 'xen-pciback')
-    .map((fn) =>
-      makeReason('PASSED_THROUGH', {
-        at: fn.bdf,
-        evidence: { register: 'driver', value: fn.driver! },
-        detail: `${fn.bdf} is held by ${fn.driver} for a guest or a user space driver; this kernel does no DMA with it`,
-        hint: 'ask inside the guest, or bind the device to its own driver',
-      }),
-    );
+  return [...new Set([context.provider, context.client])].filter(isHeldForOthers).map((fn) =>
+    makeReason('PASSED_THROUGH', {
+      at: fn.bdf,
+      evidence: { register: 'driver', value: fn.driver! },
+      detail: `${fn.bdf} is held by ${fn.driver} for a guest or a user space driver; this kernel does no DMA with it`,
+      hint: 'ask inside the guest, or bind the device to its own driver',
+    }),
+  );
 }
 
 /** Strict ordering cost two thirds of the bandwidth at 400 Gb/s where a measurement is known; below a switch it does not matter. */

@@ -39,13 +39,30 @@ function treeReasons(context: PairContext): Reason[] {
     ];
   }
   if (verdict.mapType !== 'bus-addr') {
-    return [];
+    return hiddenReasons(context);
   }
   return [
     makeReason('DIRECT_SWITCH', {
       at: verdict.common,
       detail: `requests turn round at ${verdict.common} and never reach the host bridge`,
       hint: 'nothing to change',
+    }),
+  ];
+}
+
+/** They meet, but what the input leaves out on the way there may redirect, and is not counted. */
+function hiddenReasons(context: PairContext): Reason[] {
+  const { verdict, path } = context;
+  const below = path.filter((fn) => fn.bdf !== verdict.common);
+  const hidden = below.find((fn) => fn.hiddenAbove);
+  if (hidden === undefined || (verdict.distance !== null && verdict.mapType !== 'unknown')) {
+    return [];
+  }
+  return [
+    makeReason('PATH_UNKNOWN', {
+      at: hidden.bdf,
+      detail: `the input leaves out bridges above ${hidden.bdf}: whether they redirect, and how many there are, is not known`,
+      hint: 'take a snapshot on the machine: `sudo peerlane snapshot -o host.tar.gz`',
     }),
   ];
 }
@@ -114,8 +131,8 @@ function refusedReason(context: PairContext, ruling: HostBridgeRuling): Reason {
   const { verdict } = context;
   return makeReason('RC_NOT_LISTED', {
     blocks: verdict.usable === false,
-    at: ruling.representatives.find((bdf) => bdf !== null) ?? hostBridgeKeys(context),
-    evidence: { register: 'Vendor ID, Device ID', value: representativesText(ruling) },
+    at: refusedAt(context, ruling),
+    evidence: { register: 'Vendor ID, Device ID', value: refusedText(ruling) },
     detail: `the kernel does not let peer requests through the host bridge: ${refusal(context, ruling)}`,
     hint: refusalHint(context, ruling),
   });
@@ -126,18 +143,48 @@ function representativesText(ruling: HostBridgeRuling): string {
   return ids.join(' and ');
 }
 
+/** The first function that the list refuses; its host bridge where none stands for it. */
+function refusedAt(context: PairContext, ruling: HostBridgeRuling): string {
+  const first = ruling.refused.indexOf(true);
+  if (first < 0) {
+    return ruling.representatives.find((bdf) => bdf !== null) ?? hostBridgeKeys(context);
+  }
+  const { provider, client } = context;
+  return ruling.representatives[first] ?? [provider, client][first]!.hostBridge;
+}
+
+/** Of two host bridges only those that are refused: the other one may well be on the list. */
+function refusedText(ruling: HostBridgeRuling): string {
+  const ids = ruling.refused.includes(true)
+    ? ruling.ids.filter((_, side) => ruling.refused[side])
+    : ruling.ids;
+  return [...new Set(ids.map((id) => id ?? 'none'))].join(' and ');
+}
+
 function refusal(context: PairContext, ruling: HostBridgeRuling): string {
   switch (ruling.by) {
     case 'same-host-bridge-required':
-      return `${representativesText(ruling)} is listed for pairs below one and the same host bridge only`;
+      return `${refusedText(ruling)}: listed for pairs below one and the same host bridge only`;
     case 'no-representative':
-      return 'no function of its root bus can stand for it (the first one is neither 00.0 nor a root port)';
+      return `no function of the root bus ${refusedAt(context, ruling)} can stand for it (${firstOfBus(context)})`;
     case 'not-in-this-kernel':
       return `${context.rules.id} has no list of host bridges for this case`;
     case 'iommu-present':
       return 'this kernel accepts Zen only while no IOMMU is in use';
     default:
-      return `${representativesText(ruling)} is not on the list of ${context.rules.id}`;
+      return `${refusedText(ruling)} not on the list of ${context.rules.id}`;
+  }
+}
+
+/** What the rules ask of the function that stands for a host bridge. */
+function firstOfBus(context: PairContext): string {
+  switch (context.rules.intervals.at(-1)!.representative) {
+    case 'slot-00.0':
+      return 'it has no 00.0';
+    case 'first-if-00.0':
+      return 'the first one is not 00.0';
+    case 'first-if-00.0-or-root-port':
+      return 'the first one is neither 00.0 nor a root port';
   }
 }
 

@@ -1,5 +1,5 @@
 /** Links that run below what they could, and links that others share (PCIe Base 6.0, 7.5.3.6 and 7.5.3.8). */
-import { bdfParts } from '../../base/index.ts';
+import { isIntelChipsetPort } from '../../p2pdma/index.ts';
 import { isKnownLinkSpeed, netGBs } from '../../rates/index.ts';
 import type { LinkRate, MachineFunction } from '../../topology/index.ts';
 import type { PairContext } from '../pair-context.ts';
@@ -91,8 +91,6 @@ function portReasons(link: LinkOnPath, upper: MachineFunction, lower: MachineFun
 
 /** Upstream ports of AMD chipsets, which are switches: everything behind shares their link. */
 const AMD_CHIPSET_UPSTREAM = new Set([0x43b0, 0x43b4, 0x43c6, 0x43e9, 0x43f4, 0x57ad]);
-/** Devices on which Intel client and server chipsets (PCH) have their root ports. */
-const INTEL_CHIPSET_DEVICES = new Set([0x1b, 0x1c, 0x1d]);
 
 function chipsetReasons(context: PairContext): Reason[] {
   const reasons: Reason[] = [];
@@ -105,16 +103,11 @@ function chipsetReasons(context: PairContext): Reason[] {
       AMD_CHIPSET_UPSTREAM.has(deviceId)
     ) {
       reasons.push(chipsetReason(fn, 'the upstream port of the chipset'));
-    } else if (vendorId === 0x8086 && pcieType === 'root-port' && isOnChipset(fn) && crossesRoot(context)) {
+    } else if (isIntelChipsetPort(context.machine, fn) && crossesRoot(context)) {
       reasons.push(chipsetReason(fn, 'a root port of the chipset (PCH), behind the DMI link'));
     }
   }
   return reasons;
-}
-
-function isOnChipset(fn: MachineFunction): boolean {
-  const parts = bdfParts(fn.bdf);
-  return parts.domain === 0 && parts.bus === 0 && INTEL_CHIPSET_DEVICES.has(parts.device);
 }
 
 /** The transfer goes through the root port, not only up to a switch below it. */

@@ -1,5 +1,6 @@
 /** The platform around the pair: presence, power, IOMMU, sockets, virtual machines. */
 import { bdfParts } from '../../base/index.ts';
+import { differInSocket } from '../../p2pdma/index.ts';
 import type { MachineFunction } from '../../topology/index.ts';
 import { nameOf, type PairContext } from '../pair-context.ts';
 import { makeReason, type Reason } from '../reason-codes.ts';
@@ -64,7 +65,9 @@ function iommuReasons(context: PairContext): Reason[] {
   const reasons: Reason[] = [];
   if (
     verdict.mapType === 'thru-host-bridge' &&
-    (physical.write.translated ?? machine.iommu.mode === 'translated')
+    machine.iommu.mode === 'translated' &&
+    // A requester with ATS brings translated addresses; what the hardware would turn round below gets an IOVA and goes up.
+    (physical.write.translated !== false || physical.write.outcome === 'direct')
   ) {
     reasons.push(
       makeReason('IOMMU_TRANSLATED', {
@@ -94,20 +97,25 @@ function iommuReasons(context: PairContext): Reason[] {
   return reasons;
 }
 
+/** Nodes are not sockets: firmware may cut a socket into several (NPS, sub-NUMA clusters). */
+const CROSSING = {
+  true: ': requests cross the link between sockets',
+  false: ' of one socket',
+  undefined: ': requests may cross the link between sockets',
+} as const;
+
 function distanceReasons(context: PairContext): Reason[] {
   const { provider, client, verdict, machine } = context;
   const reasons: Reason[] = [];
   const a = provider.numaNode;
   const b = client.numaNode;
   if (verdict.common == null && typeof a === 'number' && typeof b === 'number' && a !== b) {
-    const isOneSocket = machine.cpu.sockets === 1;
+    const isCrossing = differInSocket(machine, a, b);
     reasons.push(
       makeReason('CROSS_SOCKET', {
         at: null,
         evidence: { register: 'numa_node', value: `${a} and ${b}` },
-        detail: isOneSocket
-          ? `provider and client belong to different NUMA nodes (${a} and ${b}) of one socket`
-          : `provider and client belong to different NUMA nodes (${a} and ${b}): requests cross the link between sockets`,
+        detail: `provider and client belong to different NUMA nodes (${a} and ${b})${CROSSING[String(isCrossing) as keyof typeof CROSSING]}`,
         hint: 'put both cards on the same node',
       }),
     );
