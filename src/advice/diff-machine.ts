@@ -1,6 +1,13 @@
 /** What changed from one reading of a machine to another. Serial numbers and the like are not compared. */
 import type { Bdf } from '../base/index.ts';
-import type { Bar, LinkState, Machine, MachineFunction } from '../topology/index.ts';
+import {
+  type Bar,
+  BLANKED,
+  blankedCommandLine,
+  type LinkState,
+  type Machine,
+  type MachineFunction,
+} from '../topology/index.ts';
 import { hex16, hexAddress, idText, sizeText } from './registers.ts';
 
 export type ChangeKind =
@@ -68,7 +75,7 @@ function wholeMachine(before: Machine, after: Machine): Change[] {
       : `${known.vendor} family ${known.family ?? '?'} model ${known.model ?? '?'}`;
   return [
     ...different('kernel', at, before.kernel.release, after.kernel.release),
-    ...different('command-line', at, before.kernel.commandLine, after.kernel.commandLine),
+    ...commandLineChange(before.kernel.commandLine, after.kernel.commandLine),
     ...different('cpu', at, cpu(before), cpu(after)),
     ...different('iommu', at, before.iommu.mode, after.iommu.mode),
     ...recordChanges('kernel-config', before.kernel.config ?? {}, after.kernel.config ?? {}),
@@ -83,14 +90,21 @@ function recordChanges(
   after: Readonly<Record<string, string>>,
 ): Change[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-  return names
-    .filter((name) => before[name] !== after[name])
-    .map((name) => ({
-      kind,
-      at: null,
-      before: `${name}=${before[name] ?? 'unknown'}`,
-      after: `${name}=${after[name] ?? 'unknown'}`,
-    }));
+  return names.flatMap((name) => {
+    const [old, now] = [before[name], after[name]];
+    return old === undefined || now === undefined || old === now
+      ? []
+      : [{ kind, at: null, before: `${name}=${old}`, after: `${name}=${now}` }];
+  });
+}
+
+/** A snapshot has blanked what it did not know to be harmless; then only the rest can be compared. */
+function commandLineChange(before: string | undefined, after: string | undefined): Change[] {
+  const isBlanked = before?.includes(BLANKED) === true || after?.includes(BLANKED) === true;
+  if (isBlanked && before !== undefined && after !== undefined) {
+    return different('command-line', null, blankedCommandLine(before), blankedCommandLine(after));
+  }
+  return different('command-line', null, before, after);
 }
 
 function hostBridgeChanges(before: Machine, after: Machine): Change[] {

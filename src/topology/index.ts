@@ -37,6 +37,7 @@ export {
   recogniseText,
   unknownInput,
 } from './recognise.ts';
+export { BLANKED, blankedCommandLine } from './snapshot/blank.ts';
 export { collectSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/collect.ts';
 export { pciIdsText } from './sysfs/pci-ids.ts';
 export { readSysfs, type SysfsOptions } from './sysfs/read-sysfs.ts';

@@ -23,6 +23,12 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
       hint: 'keep the text: -m reads it as it is',
     });
   }
+  if (options.output === '-' && io.outIsTerminal) {
+    throw new UsageError('USAGE_BINARY_TO_TERMINAL', {
+      message: 'a snapshot is compressed data, and stdout is a terminal',
+      hint: 'give a file with -o host.tar.gz, or redirect stdout',
+    });
+  }
   const tree = source === 'live' ? liveTree() : directoryTree(source);
   // Before anything is written: a tree without functions is no machine.
   const machine =

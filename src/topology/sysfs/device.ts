@@ -110,7 +110,9 @@ export function readDevice(
     numaNode: numa === -1 ? null : numa,
     iommuGroup: link('iommu_group'),
     driver: link('driver'),
-    p2pmem: names.has(P2PMEM_FOLDER) ? readP2pmem(tree, `${path}/${P2PMEM_FOLDER}`) : missing(P2PMEM_FOLDER),
+    p2pmem: names.has(P2PMEM_FOLDER)
+      ? readP2pmem(tree, `${path}/${P2PMEM_FOLDER}`, facts)
+      : missing(P2PMEM_FOLDER),
     dmaMaskBits: decimalNumber(text('dma_mask_bits'), 64),
     powerState: powerState(text('power_state')),
     isUntrusted: isUntrusted(text('removable'), facts),
@@ -177,14 +179,16 @@ function linkRate(speed: string | undefined, width: string | undefined): LinkRat
   return match === null || lanes === undefined ? undefined : { speedGTs: Number(match[1]), width: lanes };
 }
 
-function readP2pmem(tree: FileTree, path: string): P2pmemState {
+function readP2pmem(tree: FileTree, path: string, facts: TreeFacts): P2pmemState {
   const published = textOf(tree, `${path}/published`);
   const allocate = tree.kind(`${path}/${P2PMEM_ALLOCATE}`);
+  const isAbsent = allocate === 'absent' && facts.isComplete(P2PMEM_ALLOCATE);
   return {
     sizeBytes: decimalNumber(textOf(tree, `${path}/size`), Number.MAX_SAFE_INTEGER),
     availableBytes: decimalNumber(textOf(tree, `${path}/available`), Number.MAX_SAFE_INTEGER),
     published: published === '1' ? true : published === '0' ? false : undefined,
-    hasAllocate: allocate === 'absent' ? false : allocate === 'denied' ? undefined : true,
+    // A copy may lack it because it cannot be read.
+    hasAllocate: allocate === 'file' ? true : isAbsent ? false : undefined,
   };
 }
 

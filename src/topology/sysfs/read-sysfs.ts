@@ -231,11 +231,14 @@ function configGaps(
   const cut = readings.filter(({ isConfigCut, configLength }) => isConfigCut || configLength === 'denied');
   if (privileged === false) {
     const help = kind === 'live' ? 'run as root to read it' : 'take the snapshot as root';
+    const what = cut.every(({ configLength }) => configLength === 'denied')
+      ? 'config space was not readable'
+      : 'only the first 64 bytes of config space were readable';
     return [
       {
         at: null,
         what: 'extended-config',
-        detail: `only the first 64 bytes of config space were readable, so ACS and capabilities are not known; ${help}`,
+        detail: `${what}, so ACS and capabilities are not known; ${help}`,
       },
     ];
   }
@@ -266,7 +269,9 @@ function nothingThere(tree: FileTree, kind: SysfsOptions['kind'], label: string)
       hint:
         kind === 'live'
           ? 'mount sysfs on /sys, name another root with --sysroot, or try `peerlane demo`'
-          : 'a sysroot holds sys/ and, when present, proc/; `peerlane snapshot` makes one',
+          : tree.kind('bus/pci/devices') === 'directory'
+            ? 'that is sys/ itself: name the folder that holds it'
+            : 'a sysroot holds sys/ and, when present, proc/; `peerlane snapshot` makes one',
     });
   }
   return new InputError('INPUT_NO_PCI', {

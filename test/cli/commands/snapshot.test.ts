@@ -48,6 +48,24 @@ describe('peerlane snapshot', () => {
     },
   );
 
+  it('is no different from the machine it is of, although it blanks names', async () => {
+    const blanked = scratch.path('same.tar.gz');
+    await runCli(['-m', HOST, 'snapshot', '-o', blanked]);
+    expect(await runCli(['diff', HOST, blanked])).toMatchObject({ status: 0, stdout: 'no difference\n' });
+  });
+
+  it('does not write to a terminal', async () => {
+    const { status, stdout, stderr } = await runCli(['-m', HOST, 'snapshot', '-o', '-'], [], {
+      outIsTerminal: true,
+    });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('USAGE_BINARY_TO_TERMINAL');
+  });
+
+  it('tells who named sys/ itself to name the folder that holds it', async () => {
+    await expectRefusal(['-m', `${HOST}/sys`, 'topo'], 'INPUT_NO_SYSFS', 'name the folder that holds it');
+  });
+
   it('blanks what names a host or a person, unless asked', async () => {
     const blanked = scratch.path('blanked.tar.gz');
     const whole = scratch.path('whole.tar.gz');
