@@ -1,5 +1,5 @@
 /** What the kernel parameters for ACS do in a version, in the words of a fix and of lint. The facts are `knobsFor`'s. */
-import { type KernelVersion, type KnobEffect, knobsFor } from '../p2pdma/index.ts';
+import { type KernelVersion, type KnobEffect, knobsFor, NEWEST_KNOWN_RELEASE } from '../p2pdma/index.ts';
 
 export interface AcsKnob {
   /**
@@ -43,12 +43,16 @@ export function acsKnobs(version: KernelVersion | undefined): AcsKnobs {
   }
   const knobs = knobsFor(version);
   return {
-    disableAcsRedir: knobOf(knobs.disableAcsRedir, REDIR_NOTES),
-    configAcs: knobOf(knobs.configAcs, CONFIG_NOTES),
+    disableAcsRedir: knobOf(knobs.disableAcsRedir, REDIR_NOTES, knobs.isAssumed),
+    configAcs: knobOf(knobs.configAcs, CONFIG_NOTES, knobs.isAssumed),
   };
 }
 
-function knobOf(effects: readonly KnobEffect[], notes: Readonly<Record<KnobEffect, string>>): AcsKnob {
+function knobOf(
+  effects: readonly KnobEffect[],
+  notes: Readonly<Record<KnobEffect, string>>,
+  isAssumed: boolean,
+): AcsKnob {
   const [effect] = effects;
   if (effects.length > 1 || effect === undefined) {
     return {
@@ -57,5 +61,6 @@ function knobOf(effects: readonly KnobEffect[], notes: Readonly<Record<KnobEffec
     };
   }
   const state = effect === 'absent' ? 'absent' : effect === 'mangled' ? 'mangled' : 'works';
-  return { state, note: notes[effect] };
+  const newer = `; said of ${NEWEST_KNOWN_RELEASE}, and this version is newer: look at the ACS words after the boot`;
+  return { state, note: `${notes[effect]}${isAssumed ? newer : ''}` };
 }

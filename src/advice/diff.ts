@@ -20,7 +20,7 @@ export type Because =
   | 'kernel-rules'
   /** The changed ACS words alone make it. */
   | 'acs'
-  /** Neither alone: tree, CPU, or several together. `changes` lists what changed around the pair. */
+  /** Neither alone: tree, CPU, or several together. `changes` lists what changed around the pair; only the CPU where that is it. */
   | 'several'
   /** One of the readings does not say enough for a verdict; nothing need have changed. */
   | 'unknown';
@@ -98,6 +98,7 @@ function makeExplainer(
     }
   }
   const oldWithAcs = withAcs(old, words);
+  const oldWithCpu = new MachineIndex({ ...old.machine, cpu: now.machine.cpu });
   return (provider, client, before, answer) => {
     const isSame = (index: MachineIndex, rules: RuleSet): boolean =>
       isEqual(judge(index, rules, provider, client, { isVerbose: false }), answer);
@@ -111,6 +112,9 @@ function makeExplainer(
     const around = changesAround(ways, changes);
     if (isSame(oldWithAcs, options.rulesOld)) {
       return { because: 'acs', changes: around.filter((change) => change.kind === 'acs') };
+    }
+    if (isSame(oldWithCpu, options.rulesOld)) {
+      return { because: 'several', changes: around.filter((change) => change.kind === 'cpu') };
     }
     const isOpen = before.mapType === 'unknown' || answer.mapType === 'unknown';
     return { because: isOpen ? 'unknown' : 'several', changes: around };
@@ -138,7 +142,11 @@ function changesAround(ways: readonly KernelVerdict[], changes: readonly Change[
   const passed = new Set<string | null>(
     ways.flatMap((way) => [...way.path, ...(way.hostBridge?.representatives ?? [])]),
   );
+  // Where there is no common function, before or after, ACS is not looked at.
+  const readsAcs = ways.some((way) => way.common !== null);
   return changes.filter(
-    (change) => MACHINE_KINDS.has(change.kind) || (FUNCTION_KINDS.has(change.kind) && passed.has(change.at)),
+    (change) =>
+      MACHINE_KINDS.has(change.kind) ||
+      (FUNCTION_KINDS.has(change.kind) && passed.has(change.at) && (readsAcs || change.kind !== 'acs')),
   );
 }

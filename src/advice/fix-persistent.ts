@@ -1,6 +1,6 @@
 /** Ways to have ACS words changed at every boot, and what the kernel's version makes of each. */
 import type { Bdf } from '../base/index.ts';
-import { KERNEL_REDIRECT_BITS, type RuleSet } from '../p2pdma/index.ts';
+import { KERNEL_REDIRECT_BITS, knobsFor, type RuleSet } from '../p2pdma/index.ts';
 import type { MachineIndex } from '../topology/index.ts';
 import { type AcsKnobs, acsKnobs } from './acs-knobs.ts';
 import {
@@ -28,8 +28,8 @@ export function persistentForms(
   const isConfigBest = knobs.configAcs.state === 'works';
   const isRedirBest = !isConfigBest && knobs.disableAcsRedir.state === 'works';
   const forms = [
-    configForm(index, knobs, changes, isConfigBest),
-    redirForm(index, knobs, changes, isRedirBest),
+    configForm(index, rules, changes, isConfigBest),
+    redirForm(index, rules, changes, isRedirBest),
     serviceForm(changes, !isConfigBest && !isRedirBest),
   ];
   return forms.sort((a, b) => Number(b.isRecommended) - Number(a.isRecommended));
@@ -38,10 +38,11 @@ export function persistentForms(
 /** Keeps every bit of the word but the redirects: what setpci does, at boot. */
 function configForm(
   index: MachineIndex,
-  knobs: AcsKnobs,
+  rules: RuleSet,
   changes: readonly AcsChange[],
   isRecommended: boolean,
 ): PersistentForm {
+  const knobs = acsKnobs(rules.version);
   const old = existing(index, 'config_acs');
   const kept = withoutOwn(index, old, changes);
   const added = changes.map((change) => {
@@ -52,20 +53,23 @@ function configForm(
   return form('config_acs', knobs.configAcs, [...added, ...kept], isRecommended, [
     'flags stand from bit 6 to bit 0: DT EC UF CR RR TB SV; x leaves what firmware set',
     ...replaces(old.length > 0, 'config_acs'),
+    ...driverNote(index, rules, changes),
     ...pathNote(index, changes),
   ]);
 }
 
 function redirForm(
   index: MachineIndex,
-  knobs: AcsKnobs,
+  rules: RuleSet,
   changes: readonly AcsChange[],
   isRecommended: boolean,
 ): PersistentForm {
+  const knobs = acsKnobs(rules.version);
   const old = existing(index, 'disable_acs_redir');
   const devices = [...withoutOwn(index, old, changes), ...changes.map((change) => change.at)];
   return form('disable_acs_redir', knobs.disableAcsRedir, devices, isRecommended, [
     ...replaces(old.length > 0, 'disable_acs_redir'),
+    ...driverNote(index, rules, changes),
     ...pathNote(index, changes),
   ]);
 }
@@ -83,7 +87,8 @@ function form(
     state: knob.state,
     isRecommended,
     text,
-    loaders: knob.state === 'absent' ? [] : bootLoaderSteps(text),
+    // Nothing to copy where the kernel ignores it, or sets bits that nobody asked for.
+    loaders: knob.state === 'absent' || knob.state === 'mangled' ? [] : bootLoaderSteps(text),
     notes: [
       knob.note,
       ...(text.length > COMMAND_LINE_MAX / 2
@@ -131,6 +136,17 @@ function replaces(isThere: boolean, name: string): string[] {
   return isThere
     ? [
         `the command line has pci=${name} already: take the old one out, its devices are in this one; of two the kernel keeps the last`,
+      ]
+    : [];
+}
+
+/** From 7.0 on the kernel writes ACS when a driver binds, so a function without one may keep firmware's word. */
+function driverNote(index: MachineIndex, rules: RuleSet, changes: readonly AcsChange[]): string[] {
+  const isAtBinding = knobsFor(rules.version).appliedAt === 'dma-configuration';
+  const unbound = changes.map((change) => change.at).filter((at) => index.find(at)?.driver === null);
+  return isAtBinding && unbound.length > 0
+    ? [
+        `no driver is bound to ${unbound.join(', ')}: from 7.0 on the kernel may then leave the word as firmware set it; compare it after the boot`,
       ]
     : [];
 }

@@ -4,6 +4,7 @@
  *
  * Source Validation is left out on purpose: it stops only requests with a forged requester id.
  */
+import { ACS_CAPABILITY, ACS_CONTROL } from '../spec/pcie/index.ts';
 import type { MachineFunction } from '../topology/index.ts';
 import { ACS_CR, ACS_DT, ACS_EC, ACS_RR, ACS_TB, ACS_UF } from './acs-control.ts';
 
@@ -65,6 +66,39 @@ export function requestTurn(
     ? { turn: 'redirected', why: `egress vector of ${bdf} names port ${target}, and RR redirects it` }
     : { turn: 'blocked', why: `egress vector of ${bdf} forbids port ${target} (EC)` };
 }
+
+/** The values of the two memory target fields; 3 is reserved. */
+const TARGET_TURNS: readonly Turn[] = ['direct', 'blocked', 'redirected', 'unknown'];
+
+/**
+ * A request at a downstream port, aimed at the BAR of its switch's upstream port or of another downstream port. Only ports
+ * with the ACS Enhanced Capability control that (PCIe Base 6.0, 7.7.11.3); for the others the old rules stand, hence null.
+ */
+export function portMemoryTurn(port: MachineFunction, target: 'upstream' | 'downstream'): Decision | null {
+  const { acs, bdf } = port;
+  if (acs === undefined) {
+    return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
+  }
+  if (acs === null || ACS_CAPABILITY.ACS_Enhanced_Capability.of(acs.capability) === 0) {
+    return null;
+  }
+  const field =
+    target === 'upstream'
+      ? ACS_CONTROL.ACS_USP_Memory_Target_Access_Control
+      : ACS_CONTROL.ACS_DSP_Memory_Target_Access_Control;
+  const turn = TARGET_TURNS[field.of(acs.control)]!;
+  return {
+    turn,
+    why: `${bdf} ${TARGET_WORDS[turn]} requests for the memory of its switch's ${target} port (ACS memory target access control)`,
+  };
+}
+
+const TARGET_WORDS: Readonly<Record<Turn, string>> = {
+  direct: 'allows',
+  blocked: 'blocks',
+  redirected: 'redirects',
+  unknown: 'has a reserved value for',
+};
 
 /**
  * A read completion at the completer's ingress port, on its way straight to the requester.

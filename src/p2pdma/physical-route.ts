@@ -15,6 +15,7 @@ import {
   type Decision,
   forwardTurn,
   passingTurn,
+  portMemoryTurn,
   requestTurn,
   type Translated,
 } from './acs-routing.ts';
@@ -70,6 +71,13 @@ function belowOneBridge(trip: Trip, kind: RequestKind): PhysicalRoute {
       return ended(decision, port, names(climbed));
     }
   }
+  const ofPort = portMemory(trip, common, climbed.at(-1));
+  if (ofPort !== null && ofPort.turn !== 'direct') {
+    const ingress = climbed.at(-1)!;
+    return ofPort.turn === 'redirected'
+      ? redirected(trip, kind, ingress, ofPort.why)
+      : ended(ofPort, ingress, names(climbed));
+  }
   if (upSteps === 0 || downSteps === 0) {
     const end =
       upSteps === 0
@@ -78,7 +86,7 @@ function belowOneBridge(trip: Trip, kind: RequestKind): PhysicalRoute {
     return direct(hops, common.bdf, end);
   }
   const ingress = climbed[climbed.length - 1]!;
-  const decision = turnBelow(trip, common, ingress, down[downSteps - 1]!);
+  const decision = ofPort ?? turnBelow(trip, common, ingress, down[downSteps - 1]!);
   switch (decision.turn) {
     case 'direct':
       return direct(hops, common.pcieType === 'switch-upstream' ? ingress.bdf : common.bdf, decision.why);
@@ -88,6 +96,24 @@ function belowOneBridge(trip: Trip, kind: RequestKind): PhysicalRoute {
     case 'unknown':
       return ended(decision, ingress, names(climbed));
   }
+}
+
+/** The provider is a port of the switch by which the request comes: its BAR has bits of its own in ACS Control. */
+function portMemory(
+  trip: Trip,
+  common: MachineFunction,
+  ingress: MachineFunction | undefined,
+): Decision | null {
+  const { provider, downSteps } = trip;
+  if (common.pcieType !== 'switch-upstream' || ingress?.pcieType !== 'switch-downstream') {
+    return null;
+  }
+  if (downSteps === 0) {
+    return portMemoryTurn(ingress, 'upstream');
+  }
+  return downSteps === 1 && provider.pcieType === 'switch-downstream' && provider !== ingress
+    ? portMemoryTurn(ingress, 'downstream')
+    : null;
 }
 
 /** Provider and client (or the bridges above them) sit on the common bridge's own bus and it forwards to a PCIe link. */

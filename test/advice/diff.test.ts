@@ -69,6 +69,23 @@ describe('diff', () => {
     ]);
   });
 
+  it('names the CPU alone where that is what makes the difference', () => {
+    const apart = (acs: number, cpu: 'intel' | 'amd-zen'): MachineSpec => ({
+      functions: [
+        { at: '00:00.0', kind: 'host-bridge', id: '8086:4c43' },
+        { at: '00:01.0', kind: 'root-port', acs },
+        { at: '03:00.0', kind: 'nvme', under: '00:01.0' },
+        { at: '00:02.0', kind: 'root-port' },
+        { at: '04:00.0', kind: 'nvme', under: '00:02.0' },
+      ],
+      cpu,
+    });
+    const found = diff(apart(0, 'intel'), apart(0x1d, 'amd-zen'));
+    expect(found.changes.map((entry) => entry.kind)).toEqual(['cpu', 'acs']);
+    expect(found.verdicts[0]!.after.mapType).toBe('thru-host-bridge');
+    expect(found.verdicts[0]!.changes.map((entry) => entry.kind)).toEqual(['cpu']);
+  });
+
   it('lists what changed around the pair where nothing alone explains it', () => {
     const moved: MachineSpec = {
       ...plain,

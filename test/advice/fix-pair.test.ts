@@ -168,6 +168,39 @@ describe('the persistent form', () => {
   });
 });
 
+describe('the persistent form', () => {
+  it('names its own ports first: of two elements that mean one port the first decides', () => {
+    const found = plan({
+      ...redirecting,
+      commandLine: 'pci="config_acs=xx111x1@pci:1234:5678"',
+    });
+    expect(recommended(found).text).toBe(
+      'pci="config_acs=x0100x1@0000:02:00.0;x0100x1@0000:02:01.0;xx111x1@pci:1234:5678"',
+    );
+  });
+
+  it('has no boot loader steps where the kernel mangles it, and says where the version is newer than what was read', () => {
+    const forms = (kernel: string) =>
+      plan({ ...redirecting, kernel }).persistent.filter((form) => form.kind !== 'service');
+    expect(forms('6.12').map((form) => [form.state, form.loaders.length])).toEqual([
+      ['mangled', 0],
+      ['mangled', 0],
+    ]);
+    expect(forms('7.9.1')[0]!.notes.join()).toContain('this version is newer');
+    expect(forms('7.2.12')[0]!.notes.join()).not.toContain('this version is newer');
+  });
+
+  it('says from 7.0 on that a port without a driver may not get it', () => {
+    const notes = (kernel: string, driver: string | null) => {
+      const functions = redirecting.functions.map((fn) => ({ ...fn, more: { ...fn.more, driver } }));
+      return recommended(plan({ ...redirecting, functions, kernel })).notes.join();
+    };
+    expect(notes('7.2.12', null)).toContain('no driver is bound to 0000:02:00.0, 0000:02:01.0');
+    expect(notes('7.2.12', 'pcieport')).not.toContain('no driver is bound');
+    expect(notes('6.18.2', null)).not.toContain('no driver is bound');
+  });
+});
+
 describe('the cost', () => {
   it('names the groups that merge, and that groups do not change before the next boot', () => {
     const functions = redirecting.functions.map((fn, i) => ({

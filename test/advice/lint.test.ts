@@ -65,6 +65,11 @@ const CASES: readonly Case[] = [
     fine: 'pci=disable_acs_redir=02:00.0;02:01.0',
   },
   {
+    code: 'LINT_MISSING_PREFIX',
+    line: 'disable_acs_redir=02:00.0;02:01.0',
+    fine: 'pci=disable_acs_redir=02:00.0;02:01.0',
+  },
+  {
     code: 'LINT_DEVICE_SYNTAX',
     line: 'pci=disable_acs_redir=nvme0',
     fine: 'pci=disable_acs_redir=pci:1234:5678',
@@ -164,6 +169,42 @@ describe('lint', () => {
   it('sees a list that a space or a quote in the wrong place has cut', () => {
     expect(codes('pci=disable_acs_redir=02:00.0; 02:01.0')).toContain('LINT_SEPARATOR');
     expect(codes('pci=disable_acs_redir="02:00.0;02:01.0"')).toContain('LINT_DEVICE_SYNTAX');
+  });
+
+  it('sees the rest of a list that stands behind a space', () => {
+    expect(codes('pci=disable_acs_redir=02:00.0 ;02:01.0')).toContain('LINT_SEPARATOR');
+    expect(codes('pci=disable_acs_redir=02:00.0 02:01.0;')).toContain('LINT_SEPARATOR');
+  });
+
+  it('sees options of pci= that stand alone or in quotes that the kernel does not know', () => {
+    expect(codes('config_acs=x0x00xx@02:00.0')).toEqual(['LINT_MISSING_PREFIX']);
+    expect(codes('pci.disable_acs_redir=02:00.0')).toEqual(['LINT_MISSING_PREFIX']);
+    expect(codes("pci='disable_acs_redir=02:00.0'")).toEqual(['LINT_DEVICE_SYNTAX']);
+  });
+
+  it('lets a list end with a semicolon, as the kernel does', () => {
+    expect(codes('pci=disable_acs_redir=02:00.0;')).toEqual([]);
+    expect(codes('pci=disable_acs_redir=02:00.0;;02:01.0')).toEqual(['LINT_DEVICE_SYNTAX']);
+  });
+
+  it('judges nothing that stands after an element which the kernel cannot read', () => {
+    const found = findings('pci=disable_acs_redir=02:00;02:00.0', switchWithTwoDrives(0x1d));
+    expect(found.map((finding) => finding.code)).toEqual(['LINT_DEVICE_SYNTAX']);
+    expect(found[0]!.detail).toContain('never comes to 02:00.0');
+  });
+
+  it('an id means those of its functions that have ACS', () => {
+    expect(codes('pci=disable_acs_redir=pci:0:0')).toEqual([]);
+    expect(codes('pci=disable_acs_redir=pci:1234:5678', switchWithTwoDrives(null))).toEqual(['LINT_NO_ACS']);
+  });
+
+  it('knows how passthrough is asked for', () => {
+    expect(codes('intel_iommu=on,pt', { ...CLEAR, iommu: 'translated' })).toContain('LINT_BAD_VALUE');
+    expect(codes('amd_iommu=pt', { ...CLEAR, cpu: 'amd-zen' })).toContain('LINT_BAD_VALUE');
+    for (const line of ['iommu=pt,noforce', 'iommu.passthrough=on']) {
+      expect(codes(line, { ...CLEAR, iommu: 'translated' })).toEqual(['LINT_STATE_DIFFERS']);
+      expect(codes(line, { ...CLEAR, iommu: 'passthrough' })).toEqual([]);
+    }
   });
 
   it('compares what config_acs asks for bit by bit', () => {

@@ -52,6 +52,37 @@ describe('links of a path', () => {
     expect(explain(spec, '03:00.0', '04:00.0').links[0]!.rate).toEqual({ speedGTs: 16, width: 8 });
   });
 
+  it('of a way through the host bridge are those above the switch as well, passed twice', () => {
+    // RR is set and the root port's UF clear: what the hardware does is not known, what the kernel does is.
+    const spec: MachineSpec = { ...switchWithTwoDrives(0x04, { rootAcs: 0 }), cpu: 'amd-zen' };
+    const { verdict, physical, links } = explain(spec, '03:00.0', '04:00.0');
+    expect([verdict.mapType, physical.write.outcome]).toEqual(['thru-host-bridge', 'unknown']);
+    expect(links.map((link) => [link.lower, link.isShared])).toEqual([
+      ['0000:03:00.0', false],
+      ['0000:01:00.0', true],
+      ['0000:04:00.0', false],
+    ]);
+  });
+
+  it('where the IOMMU translates lead up even past ports that do not redirect requests: an IOVA is in no window', () => {
+    const onlyCr = switchWithTwoDrives(0x08, { rootAcs: 0x1d });
+    const count = (iommu: 'translated' | 'passthrough'): number =>
+      explain({ ...onlyCr, cpu: 'amd-zen', iommu }, '03:00.0', '04:00.0').links.length;
+    expect([count('translated'), count('passthrough')]).toEqual([3, 2]);
+  });
+
+  it('between functions of one device that joins them are none', () => {
+    const sibling: FunctionSpec = { at: '03:00.1', kind: 'nvme', under: '02:00.0', acs: 0x01 };
+    const spec = { ...plain, functions: [...plain.functions, sibling] };
+    expect(explain(spec, '03:00.0', '03:00.1').links).toEqual([]);
+  });
+
+  it('are not complete where bridges are left out on the way', () => {
+    const hidden = plain.functions.find((fn) => fn.at === '03:00.0')!.more;
+    const spec = change(plain, '03:00.0', { more: { ...hidden, hiddenAbove: true } });
+    expect(explain(spec, '03:00.0', '04:00.0').linksComplete).toBe(false);
+  });
+
   it('with unknown rates have no figures, and the answer says that it is not complete', () => {
     const unknown = { more: { link: undefined } };
     const spec = change(change(plain, '03:00.0', unknown), '02:00.0', unknown);

@@ -79,7 +79,7 @@ interface Case {
   readonly askWithout?: Ask;
 }
 
-const CASES: readonly Case[] = [
+const CASES: Case[] = [
   {
     code: 'SAME_FUNCTION',
     spec: DRIVES,
@@ -449,6 +449,16 @@ const CASES: readonly Case[] = [
   },
 ];
 
+CASES.push({
+  code: 'PAYLOAD_SIZE_MISMATCH',
+  // 512 bytes from the client, 256 at the port above it.
+  spec: more(DRIVES, CLIENT, { deviceControl: 0x2950 }),
+  blocks: false,
+  at: '0000:02:01.0',
+  value: '0x2930',
+  without: more(zen, CLIENT, { deviceControl: 0x2950 }),
+});
+
 describe('reasons', () => {
   it('are all exercised here', () => {
     expect(CASES.map((row) => row.code).sort()).toEqual(Object.keys(REASON_CODES).sort());
@@ -477,6 +487,110 @@ describe('reasons', () => {
         expect(reason.hint).not.toBe('');
       }
     }
+  });
+});
+
+describe('the refused host bridge', () => {
+  const apart = (first: string, second: string): MachineSpec => ({
+    functions: [
+      { at: '00:00.0', kind: 'host-bridge', id: first },
+      { at: '00:01.0', kind: 'root-port' },
+      { at: '03:00.0', kind: 'nvme', under: '00:01.0' },
+      { at: '40:00.0', kind: 'host-bridge', id: second, more: { hostBridge: 'pci0000:40' } },
+      { at: '40:01.0', kind: 'root-port', more: { hostBridge: 'pci0000:40' } },
+      { at: '04:00.0', kind: 'nvme', under: '40:01.0', more: { hostBridge: 'pci0000:40' } },
+    ],
+  });
+  const refusal = (spec: MachineSpec) => reasons(spec).find((reason) => reason.code === 'RC_NOT_LISTED')!;
+
+  it('is named alone where the other one is on the list', () => {
+    const reason = refusal(apart('8086:2020', '8086:4c43'));
+    expect(reason).toMatchObject({ at: '0000:40:00.0', evidence: { value: '8086:4c43' } });
+    expect(reason.detail).not.toContain('8086:2020');
+  });
+
+  it('is both where neither is', () => {
+    expect(refusal(apart('8086:4c43', '8086:4668'))).toMatchObject({
+      at: '0000:00:00.0',
+      evidence: { value: '8086:4c43 and 8086:4668' },
+    });
+  });
+
+  it('without a function to stand for it is told by what that kernel asks', () => {
+    const spec = but(twoRootPorts, '00:00.0', { at: '00:00.1' });
+    expect(refusal({ ...spec, kernel: '5.12.9' }).detail).toContain('it has no 00.0');
+  });
+});
+
+describe('what the hardware does is told as it is', () => {
+  it('a VF has a bus master bit of its own', () => {
+    const vf: FunctionSpec = {
+      at: '04:00.1',
+      kind: 'nvme',
+      under: '02:01.0',
+      more: { physicalFunction: bdf(CLIENT), command: 0x0000 },
+    };
+    const found = reasons({ functions: [...DRIVES.functions, vf] }, { client: '04:00.1' });
+    expect(found.find((reason) => reason.code === 'BUS_MASTER_OFF')).toMatchObject({
+      blocks: true,
+      at: '0000:04:00.1',
+    });
+    expect(found.map((reason) => reason.code)).not.toContain('HARDWARE_STRICTER');
+  });
+
+  it('a common port above both need not decode: nothing comes down through it', () => {
+    const codes = reasons(more(DRIVES, '01:00.0', { command: 0x0404 })).map((reason) => reason.code);
+    expect(codes).not.toContain('MEM_DECODE_OFF');
+  });
+
+  it('32 bits are the kernel’s first guess until a driver has set the mask', () => {
+    const far = more(DRIVES, PROVIDER, { bars: [memoryBar(0x40_0000_0000, 64 * MIB)] });
+    for (const driver of [null, 'vfio-pci']) {
+      const codes = reasons(more(far, CLIENT, { dmaMaskBits: 32, driver })).map((reason) => reason.code);
+      expect(codes).not.toContain('DMA_MASK');
+    }
+  });
+
+  it('NUMA nodes are not sockets', () => {
+    const detail = (sockets: number | undefined): string => {
+      const cpu = { vendor: 'amd', family: 0x19, architecture: 'x86', sockets } as const;
+      const spec = more(more(twoRootPorts, PROVIDER, { numaNode: 1 }), CLIENT, { numaNode: 3 });
+      return reasons({ ...spec, more: { cpu } }).find((reason) => reason.code === 'CROSS_SOCKET')!.detail;
+    };
+    expect(detail(1)).toContain('of one socket');
+    expect(detail(2)).toContain('may cross');
+    expect(detail(4)).toMatch(/requests cross/);
+  });
+
+  it('a port that looks like one of the chipset is one of the hypervisor in a guest', () => {
+    const at1c: MachineSpec = {
+      functions: twoRootPorts.functions.map((fn) =>
+        fn.at === '00:02.0'
+          ? { ...fn, at: '00:1c.0', id: '8086:a33c' }
+          : fn.under === '00:02.0'
+            ? { ...fn, under: '00:1c.0' }
+            : fn,
+      ),
+    };
+    const codes = (spec: MachineSpec) => reasons(spec).map((reason) => reason.code);
+    expect(codes(at1c)).toContain('CHIPSET_UPLINK');
+    expect(codes({ ...at1c, more: { isVirtual: true } })).not.toContain('CHIPSET_UPLINK');
+  });
+
+  it('bridges left out on the way are a reason where they leave the answer open', () => {
+    const found = reasons(more(DRIVES, PROVIDER, { hiddenAbove: true }));
+    expect(found.find((reason) => reason.code === 'PATH_UNKNOWN')).toMatchObject({ at: '0000:03:00.0' });
+  });
+
+  it('packets inside one device, and completions that are small enough, are not blamed for their size', () => {
+    const sibling: FunctionSpec = { at: '03:00.1', kind: 'nvme', under: '02:00.0', acs: 0x01 };
+    const codes = (spec: MachineSpec, ask?: Ask) => reasons(spec, ask).map((reason) => reason.code);
+    const inside: MachineSpec = {
+      functions: [...more(DRIVES, PROVIDER, { deviceControl: 0x2910 }).functions, sibling],
+    };
+    expect(codes(inside, { client: '03:00.1' })).not.toContain('PAYLOAD_SIZE_MISMATCH');
+    expect(codes(inside)).toContain('PAYLOAD_SIZE_MISMATCH');
+    expect(codes(DRIVES)).not.toContain('PAYLOAD_SIZE_MISMATCH');
   });
 });
 

@@ -78,6 +78,12 @@ insmod $LAB/module.ko acs_seed=${seed} acs_percent=60 acs_words=${ROOT_PORT_WORD
 REPOSITORY=${repository} node $LAB/live-scenario.mjs
 `;
 
+/** The commands of docs/snapshot-format.md that make a snapshot without peerlane. */
+function recipeByHand(): string {
+  const text = readFileSync(join(repository, 'docs/snapshot-format.md'), 'utf8');
+  return /^## By hand\n[\s\S]*?^```sh\n([\s\S]*?)^```/m.exec(text)?.[1] ?? expect.unreachable('no recipe');
+}
+
 interface Answer {
   readonly provider: string;
   readonly client: string;
@@ -149,6 +155,7 @@ describe.skipIf(!found.ok)(`the live machine${found.ok ? '' : `: ${found.why}`}`
         'module.ko': readFileSync(lab.verdictModule!),
         'copy-driver.mjs': guestFile('copy-driver.mjs'),
         'live-scenario.mjs': guestFile('live-scenario.mjs'),
+        'by-hand.sh': recipeByHand(),
       },
       script: script(lab.busybox),
     });
@@ -281,6 +288,22 @@ describe.skipIf(!found.ok)(`the live machine${found.ok ? '' : `: ${found.why}`}`
       expect(withIdentities.includes(serialNumber)).toBe(true);
       expect(without.includes(serialNumber)).toBe(false);
     });
+  });
+
+  it('gets the same verdicts from a snapshot made by hand, as the documentation says', () => {
+    expect(kept(boot, 'by-hand')).toMatchObject({ status: 0, err: '' });
+    expect(compareCase(boot.files.get('host.tar.gz')!, kernelTsv).differences).toEqual([]);
+    const functions = machineOf(boot.files.get('host.tar.gz')!).functions;
+    const live = kept<{ functions: { bdf: string; classNames: unknown; iommuGroup: unknown }[] }>(
+      boot,
+      'machine.json',
+    ).functions;
+    const identity = ({ bdf, classNames, iommuGroup }: (typeof live)[number]) => ({
+      bdf,
+      classNames,
+      iommuGroup,
+    });
+    expect(functions.map(identity)).toEqual(live.map(identity));
   });
 
   describe('what `fix` prints', () => {

@@ -273,6 +273,15 @@ describe('through the host bridge', () => {
     const half = ask({ functions: twoBridges(SKYLAKE_E, INTEL_UNLISTED) }, A, '41:00.0');
     expect(answer(half)).toEqual(NO);
     expect(half).toMatchObject({ decidedBy: '0000:40:00.0', hostBridge: { by: 'not-listed' } });
+    expect(half.hostBridge!.refused).toEqual([false, true]);
+    const other = ask({ functions: twoBridges(INTEL_UNLISTED, SKYLAKE_E) }, A, '41:00.0');
+    expect([other.decidedBy, other.hostBridge!.refused]).toEqual(['0000:00:00.0', [true, false]]);
+    // The provider's is looked up first, and its entry is for one host bridge only.
+    const both = ask({ functions: twoBridges('8086:3c00', INTEL_UNLISTED) }, A, '41:00.0');
+    expect(both).toMatchObject({
+      decidedBy: '0000:00:00.0',
+      hostBridge: { by: 'same-host-bridge-required', refused: [true, true] },
+    });
     expect(half.path).toContain('pci0000:00');
     expect(half.path).toContain('pci0000:40');
   });

@@ -9,6 +9,7 @@ import {
   ACS_SV,
   ACS_TB,
   ACS_UF,
+  differInSocket,
   type PhysicalRoutes,
   physicalRoutes,
   rootComplexKnowledge,
@@ -134,6 +135,55 @@ describe('below one switch', () => {
       '04:00.0': { deviceControl: 0 },
     });
     expect(routes({ functions: strict, cpu: ZEN4 }).read.detail).not.toContain('relaxed ordering');
+  });
+
+  it('asks the memory target fields where the target is the BAR of a port of the switch (7.7.11.3)', () => {
+    const enhanced = (field: number) => acsState(field << 10, 0xff);
+    const to = (field: number, capability = 0xff): string[] => {
+      const acs = { ...enhanced(field), capability };
+      const functions = oneSwitch({
+        '01:00.0': { bars: [SOME_BAR] },
+        '02:01.0': { acs },
+        '00:01.0': { acs: ISOLATION },
+      });
+      return outcomes({ functions, cpu: ZEN4 }, '01:00.0', '04:00.0');
+    };
+    expect(to(0)).toEqual(['direct', 'direct']);
+    expect(to(1)).toEqual(['blocked', 'blocked']);
+    expect(to(2)).toEqual(['redirected', 'redirected']);
+    expect(to(3)).toEqual(['unknown', 'unknown']);
+    // Without the Enhanced Capability bit the field means nothing.
+    expect(to(1, 0x7f)).toEqual(['direct', 'direct']);
+    const sibling = (field: number): string[] =>
+      outcomes(
+        {
+          functions: oneSwitch({
+            '02:00.0': { bars: [SOME_BAR] },
+            '02:01.0': { acs: acsState((field << 8) | ACS_RR, 0xff) },
+          }),
+        },
+        '02:00.0',
+        '04:00.0',
+      );
+    expect(sibling(0)[0]).toBe('direct');
+    expect(sibling(1)[0]).toBe('blocked');
+  });
+
+  it('takes the relaxed ordering of a VF from its PF: a VF has no such bit', () => {
+    const functions = [
+      ...oneSwitch({ '02:00.0': { acs: ACS_CR }, '00:01.0': { acs: ISOLATION } }),
+      { at: '04:00.1', up: '02:01.0', pf: '04:00.0', deviceControl: 0 },
+    ];
+    expect(routes({ functions, cpu: ZEN4 }, '03:00.0', '04:00.1').read.detail).toContain('relaxed ordering');
+  });
+
+  it('lets completions pass where a bridge forwards no requests (7.5.1.1.3)', () => {
+    const functions = oneSwitch({
+      '02:00.0': { acs: ACS_CR },
+      '00:01.0': { acs: ISOLATION },
+      '01:00.0': { command: 0x0002 },
+    });
+    expect(outcomes({ functions, cpu: ZEN4 })).toEqual(['direct', 'redirected']);
   });
 
   it('is unknown where ACS of the port that decides is, and known where it does not decide', () => {
@@ -383,11 +433,29 @@ describe('through the root complex', () => {
     ]);
   });
 
+  it('knows sockets apart only where there are no more NUMA nodes than sockets', () => {
+    const two = makeMachine({ functions: apart([0, 1]), cpu: { ...ZEN4, sockets: 2 } });
+    expect(differInSocket(two, 0, 1)).toBe(true);
+    expect(differInSocket(two, 1, 1)).toBe(false);
+    expect(differInSocket(two, 0, null)).toBeUndefined();
+    const clustered = makeMachine({ functions: apart([1, 3]), cpu: { ...ZEN4, sockets: 2 } });
+    expect(differInSocket(clustered, 0, 1)).toBeUndefined();
+    expect(differInSocket(makeMachine({ functions: apart([0, 1]), cpu: ZEN4 }), 0, 1)).toBe(false);
+  });
+
   it('of a chipset, of a VMD and of integrated functions nothing is known', () => {
-    const chipset = twoRootPorts().map((fn) =>
-      fn.at === '00:02.0' ? { ...fn, at: '00:1c.0' } : fn.up === '00:02.0' ? { ...fn, up: '00:1c.0' } : fn,
+    const chipsetAt = (at: string, id = '8086:a33c') =>
+      twoRootPorts().map((fn) =>
+        fn.at === '00:02.0' ? { ...fn, at, id } : fn.up === '00:02.0' ? { ...fn, up: at } : fn,
+      );
+    for (const at of ['00:1a.0', '00:1c.0', '00:1d.7', '80:1c.0']) {
+      for (const cpu of [ARROW_LAKE, SAPPHIRE_RAPIDS]) {
+        expect(outcomes({ functions: chipsetAt(at), cpu }, ...ends)).toEqual(['unknown', 'unknown']);
+      }
+    }
+    expect(outcomes({ functions: chipsetAt('00:1c.0', '1b36:000c'), cpu: SAPPHIRE_RAPIDS }, ...ends)).toEqual(
+      ['root-complex', 'root-complex'],
     );
-    expect(outcomes({ functions: chipset, cpu: ARROW_LAKE }, ...ends)).toEqual(['unknown', 'unknown']);
     const machine = makeMachine({ functions: apart([0, 0]), cpu: ZEN4 });
     const hostBridges = machine.hostBridges.map((bridge) =>
       bridge.key === 'pci0000:80' ? { ...bridge, behind: bdf('00:01.0') } : bridge,

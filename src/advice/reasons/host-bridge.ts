@@ -161,10 +161,14 @@ function refusedText(ruling: HostBridgeRuling): string {
   return [...new Set(ids.map((id) => id ?? 'none'))].join(' and ');
 }
 
+function isPlural(ruling: HostBridgeRuling): boolean {
+  return refusedText(ruling).includes(' and ');
+}
+
 function refusal(context: PairContext, ruling: HostBridgeRuling): string {
   switch (ruling.by) {
     case 'same-host-bridge-required':
-      return `${refusedText(ruling)}: listed for pairs below one and the same host bridge only`;
+      return `${refusedText(ruling)} ${isPlural(ruling) ? 'are' : 'is'} listed for pairs below one and the same host bridge only`;
     case 'no-representative':
       return `no function of the root bus ${refusedAt(context, ruling)} can stand for it (${firstOfBus(context)})`;
     case 'not-in-this-kernel':
@@ -172,7 +176,7 @@ function refusal(context: PairContext, ruling: HostBridgeRuling): string {
     case 'iommu-present':
       return 'this kernel accepts Zen only while no IOMMU is in use';
     default:
-      return `${refusedText(ruling)} not on the list of ${context.rules.id}`;
+      return `${refusedText(ruling)} ${isPlural(ruling) ? 'are' : 'is'} not on the list of ${context.rules.id}`;
   }
 }
 

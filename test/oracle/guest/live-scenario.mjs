@@ -29,6 +29,7 @@ keep('matrix', sh(`node ${peerlane} matrix --all --json > ${out}/matrix.json`));
 await cli('topo', 'topo', '--json');
 await cli('snapshot', 'snapshot', '-o', `${out}/snapshot.tar.gz`);
 await cli('snapshot-kept', 'snapshot', '--keep-identities', '-o', `${out}/kept.tar.gz`);
+keep('by-hand', sh(`cd ${out} && bash ${process.env.LAB}/by-hand.sh`));
 const withAcs = machine.functions.filter(({ acs }) => acs !== null).map(({ bdf }) => bdf);
 keep('setpci', {
   withAcs,
