@@ -2,7 +2,7 @@
 import type { PairLetters } from '../../advice/index.ts';
 import type { MachineFunction, MachineIndex } from '../../topology/index.ts';
 import { kindOf, mainName, shortBdf } from './describe.ts';
-import { padEnd, type Style } from './style.ts';
+import { padEnd, type Style, visibleWidth } from './style.ts';
 
 export interface Cell {
   readonly mapType: string;
@@ -38,7 +38,14 @@ export function* renderMatrix(
     return `[${i}] ${shortBdf(index.machine, fn.bdf)} ${name}`;
   });
   const labelWidth = Math.max(8, ...labels.map((label) => label.length));
-  const cellWidth = Math.max(8, `[${functions.length}]`.length + 1);
+  const cells = functions.map((_, row) =>
+    functions.map((__, column) => cellText(cellAt(row, column), style)),
+  );
+  const widest = cells.reduce(
+    (most, row) => row.reduce((width, cell) => Math.max(width, visibleWidth(cell)), most),
+    0,
+  );
+  const cellWidth = Math.max(widest, `[${functions.length}]`.length) + 1;
   const perBlock = Math.max(1, Math.floor((columns - labelWidth - 2) / cellWidth));
   for (let first = 0; first < functions.length; first += perBlock) {
     const last = Math.min(functions.length, first + perBlock);
@@ -53,7 +60,7 @@ export function* renderMatrix(
     for (let row = 0; row < functions.length; row++) {
       let line = padEnd(labels[row]!, labelWidth + 2);
       for (let column = first; column < last; column++) {
-        line += padEnd(cellText(cellAt(row, column), style), cellWidth);
+        line += padEnd(cells[row]![column]!, cellWidth);
       }
       yield `${line.trimEnd()}\n`;
     }

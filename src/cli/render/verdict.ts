@@ -55,9 +55,23 @@ export function* renderExplanation(
         : `${ANSWERS[candidate.mapType]}${candidate.distance === null ? '' : `, distance ${candidate.distance}`}`;
     yield `  possible  ${wrap(printable(`${text}: ${candidate.when}`), WIDTH - 12, '            ')}\n`;
   }
-  for (const reason of explanation.reasons) {
-    yield* renderReason(index, reason, style);
+  for (const alike of folded(explanation.reasons)) {
+    yield* renderReason(index, alike, style);
   }
+}
+
+/** Reasons of one code with one hint say the same of several functions; from the third on they are one paragraph. */
+const FOLDED_FROM = 3;
+
+function folded(reasons: readonly Reason[]): (readonly Reason[])[] {
+  const groups = new Map<string, Reason[]>();
+  for (const reason of reasons) {
+    const key = `${reason.code} ${reason.blocks} ${reason.evidence?.value ?? ''} ${reason.hint}`;
+    groups.set(key, [...(groups.get(key) ?? []), reason]);
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.length < FOLDED_FROM ? group.map((reason) => [reason]) : [group],
+  );
 }
 
 function* renderRoute(kind: string, route: PhysicalRoute, style: Style): Generator<string> {
@@ -68,7 +82,7 @@ function* renderRoute(kind: string, route: PhysicalRoute, style: Style): Generat
 
 function linkLine(index: MachineIndex, link: LinkOnPath, isNarrowest: boolean, style: Style): string {
   const ends = `${shortBdf(index.machine, link.upper)} - ${shortBdf(index.machine, link.lower)}`;
-  const rate = link.uses === 'current' ? link.current : link.max;
+  const { rate } = link;
   if (rate === undefined) {
     return `${ends}  rate unknown`;
   }
@@ -81,13 +95,19 @@ function linkLine(index: MachineIndex, link: LinkOnPath, isNarrowest: boolean, s
   return isNarrowest ? `${line}  ${style.bold('<- narrowest')}` : line;
 }
 
-function* renderReason(index: MachineIndex, reason: Reason, style: Style): Generator<string> {
+/** @param alike  reasons of one code with one hint and one evidence; at least one */
+function* renderReason(index: MachineIndex, alike: readonly Reason[], style: Style): Generator<string> {
+  const [reason] = alike as readonly [Reason, ...Reason[]];
   const paint = reason.blocks ? style.bad : style.dim;
-  const at = reason.at === null ? '' : ` at ${shortBdf(index.machine, reason.at)}`;
+  const places = alike.flatMap(({ at }) => (at === null ? [] : [shortBdf(index.machine, at)]));
+  const at = places.length === 0 ? '' : `at ${places.join(', ')}`;
   const evidence =
-    reason.evidence === null ? '' : ` [${reason.evidence.register} = ${printable(reason.evidence.value)}]`;
-  yield `  ${paint(reason.blocks ? 'blocks  ' : 'note    ')}  ${style.bold(reason.code)}${at}${evidence}\n`;
-  yield `            ${wrap(printable(reason.detail), WIDTH - 12, '            ')}\n`;
+    reason.evidence === null ? '' : `[${reason.evidence.register} = ${printable(reason.evidence.value)}]`;
+  const where = [at, evidence].filter((text) => text !== '').join(' ');
+  const others = alike.length > 1 ? ` (and likewise the ${alike.length - 1} others)` : '';
+  yield `  ${paint(reason.blocks ? 'blocks  ' : 'note    ')}  ${style.bold(reason.code)} ${wrap(where, WIDTH - 14 - reason.code.length, '            ')}`.trimEnd();
+  yield '\n';
+  yield `            ${wrap(printable(reason.detail) + others, WIDTH - 12, '            ')}\n`;
   if (reason.hint !== '') {
     yield `            ${style.good('->')} ${wrap(printable(reason.hint), WIDTH - 15, '               ')}\n`;
   }

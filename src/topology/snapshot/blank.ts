@@ -27,8 +27,8 @@ export function withoutSerialNumber(config: Uint8Array): Uint8Array {
 }
 
 /**
- * Parameters whose values name no person, host or secret, and that a verdict, a fix or lint may ask for. A name covers
- * itself and what continues it after `.`, `_` or `-`.
+ * Parameters whose values name no person, host or secret, and that a verdict, a fix or lint may ask for. The name of
+ * a module covers its parameters, `nvme_core.multipath`.
  */
 const HARMLESS_PARAMETERS = [
   'acpi',
