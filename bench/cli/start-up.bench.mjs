@@ -28,6 +28,8 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const base = median(times['node -e 0']);
 for (const [name, values] of Object.entries(times)) {
   const value = median(values);
-  console.log(`${name.padEnd(20)} median ${value.toFixed(0).padStart(4)} ms   ${(value / base).toFixed(2)} x node`);
+  console.log(
+    `${name.padEnd(20)} median ${value.toFixed(0).padStart(4)} ms   ${(value / base).toFixed(2)} x node`,
+  );
 }
 console.log('floor for --version: 120 ms, goal: 60 ms (on an idle machine)');

@@ -20,7 +20,9 @@ export type Because =
   | 'kernel-rules'
   /** The changed ACS words alone make it. */
   | 'acs'
-  /** Neither alone: tree, CPU, or several together. `changes` lists what changed around the pair; only the CPU where that is it. */
+  /** Another CPU alone makes it: from family 17h on AMD's host bridges are accepted. */
+  | 'cpu'
+  /** None of these alone: the tree, or several together. `changes` lists what changed around the pair. */
   | 'several'
   /** One of the readings does not say enough for a verdict; nothing need have changed. */
   | 'unknown';
@@ -114,7 +116,7 @@ function makeExplainer(
       return { because: 'acs', changes: around.filter((change) => change.kind === 'acs') };
     }
     if (isSame(oldWithCpu, options.rulesOld)) {
-      return { because: 'several', changes: around.filter((change) => change.kind === 'cpu') };
+      return { because: 'cpu', changes: around.filter((change) => change.kind === 'cpu') };
     }
     const isOpen = before.mapType === 'unknown' || answer.mapType === 'unknown';
     return { because: isOpen ? 'unknown' : 'several', changes: around };

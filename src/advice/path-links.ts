@@ -1,5 +1,6 @@
 /** The links of a path: which registers say how fast each is, and what it delivers. */
 import type { Bdf } from '../base/index.ts';
+import { rootComplexKnowledge } from '../p2pdma/index.ts';
 import { isKnownLinkSpeed, linkGoodputGBs } from '../rates/index.ts';
 import type { LinkRate, MachineFunction, MachineIndex } from '../topology/index.ts';
 import { isAccelerator, maxPayloadBytes, maxReadRequestBytes } from './registers.ts';
@@ -23,6 +24,11 @@ export interface LinkOnPath {
   readonly goodputReadGBs: number | undefined;
   /** The request passes this link up and down: it is sent up and turned round above it. */
   readonly isShared: boolean;
+  /**
+   * Payload of a write's packets that the figure uses: smaller than the pair's where a root complex splits writes before
+   * they come down this link. Of a shared link the packets on the way down, which are the smaller ones.
+   */
+  readonly payloadBytes: number;
 }
 
 /** Sizes that the figures use. */
@@ -64,11 +70,18 @@ export function physicalOf(index: MachineIndex, fn: MachineFunction): MachineFun
 }
 
 /**
- * Links between neighbours of a path. A path names functions in the order they are passed and may hold a host bridge
- * key, which is skipped: nothing on either side of it is a link. A link passed twice is listed once.
+ * Links between neighbours of a path. A path names functions from the provider to the client and may hold host bridge
+ * keys, which are skipped: nothing on either side of them is a link. What stands before the first key is passed by writes
+ * after the root complex, in packets of its size. A link passed twice is listed once.
  */
 export function pathLinks(index: MachineIndex, path: readonly string[], sizes: PayloadSizes): LinkOnPath[] {
-  const found = new Map<string, { upper: MachineFunction; lower: MachineFunction; passes: number }>();
+  const found = new Map<
+    string,
+    { upper: MachineFunction; lower: MachineFunction; passes: number; payloadBytes: number }
+  >();
+  const { cpu, isVirtual } = index.machine;
+  const splitBytes = rootComplexKnowledge(cpu, isVirtual).splitBytes ?? sizes.mpsBytes;
+  const bridgeAt = path.findIndex((step) => index.find(step as Bdf) === undefined);
   for (let i = 0; i + 1 < path.length; i++) {
     const pair = linkEnds(index, path[i] as Bdf, path[i + 1] as Bdf);
     if (pair === undefined) {
@@ -77,13 +90,14 @@ export function pathLinks(index: MachineIndex, path: readonly string[], sizes: P
     const key = `${pair.upper.bdf} ${pair.lower.bdf}`;
     const known = found.get(key);
     if (known === undefined) {
-      found.set(key, { ...pair, passes: 1 });
+      const payloadBytes = i < bridgeAt ? Math.min(sizes.mpsBytes, splitBytes) : sizes.mpsBytes;
+      found.set(key, { ...pair, passes: 1, payloadBytes });
     } else {
       known.passes++;
     }
   }
-  return [...found.values()].map(({ upper, lower, passes }) =>
-    ratedLink(index, upper, lower, passes > 1, sizes),
+  return [...found.values()].map(({ upper, lower, passes, payloadBytes }) =>
+    ratedLink(index, upper, lower, { isShared: passes > 1, payloadBytes }, sizes),
   );
 }
 
@@ -128,6 +142,9 @@ function linkEnds(
   return { upper, lower };
 }
 
+/** How a link is passed. */
+type Passage = Pick<LinkOnPath, 'isShared' | 'payloadBytes'>;
+
 /** Figures of a link are asked for once a pair and depend on the link alone: kept as long as the index. */
 const rated = new WeakMap<MachineIndex, Map<string, LinkOnPath>>();
 
@@ -135,7 +152,7 @@ function ratedLink(
   index: MachineIndex,
   upper: MachineFunction,
   lower: MachineFunction,
-  isShared: boolean,
+  passage: Passage,
   sizes: PayloadSizes,
 ): LinkOnPath {
   let known = rated.get(index);
@@ -143,10 +160,10 @@ function ratedLink(
     known = new Map();
     rated.set(index, known);
   }
-  const key = `${upper.bdf} ${lower.bdf} ${isShared} ${sizes.mpsBytes} ${sizes.mrrsBytes}`;
+  const key = `${upper.bdf} ${lower.bdf} ${passage.isShared} ${passage.payloadBytes} ${sizes.mpsBytes} ${sizes.mrrsBytes}`;
   let link = known.get(key);
   if (link === undefined) {
-    link = rateLink(index, upper, lower, isShared, sizes);
+    link = rateLink(index, upper, lower, passage, sizes);
     known.set(key, link);
   }
   return link;
@@ -156,7 +173,7 @@ function rateLink(
   index: MachineIndex,
   upper: MachineFunction,
   lower: MachineFunction,
-  isShared: boolean,
+  passage: Passage,
   sizes: PayloadSizes,
 ): LinkOnPath {
   const max = smaller(upper.link?.max, lower.link?.max);
@@ -167,7 +184,8 @@ function rateLink(
     if (rate === undefined || rate.width <= 0 || !isKnownLinkSpeed(rate.speedGTs)) {
       return undefined;
     }
-    return linkGoodputGBs({ ...rate, isTwice: isShared }, operation, sizes.mpsBytes, sizes.mrrsBytes);
+    const { isShared: isTwice, payloadBytes: writeBytesMax } = passage;
+    return linkGoodputGBs({ ...rate, isTwice, writeBytesMax }, operation, sizes.mpsBytes, sizes.mrrsBytes);
   };
   return {
     upper: upper.bdf,
@@ -178,7 +196,7 @@ function rateLink(
     uses: chosen?.uses,
     goodputWriteGBs: goodput('write'),
     goodputReadGBs: goodput('read'),
-    isShared,
+    ...passage,
   };
 }
 

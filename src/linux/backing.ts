@@ -1,5 +1,6 @@
 /** From a path to the block device behind it: of a device node itself, of a file the device of its file system. */
-import { type Stats, statSync } from 'node:fs';
+import { realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { HostError } from '../base/index.ts';
 import { codeOf } from '../host/index.ts';
 import { type FileTree, isAbsence } from '../topology/index.ts';
@@ -49,10 +50,15 @@ export function statTarget(path: string): Stats {
         ? 'a character device'
         : 'a pipe or socket';
     const nvme = /^(\/dev\/nvme\d+)$/.exec(path);
+    const generic = /^\/dev\/ng(\d+n\d+)$/.exec(path);
     throw new HostError('HOST_NOT_BLOCK', {
       message: `${path} is ${what}, not a block device or file`,
       hint:
-        nvme === null ? 'lsblk lists the block devices' : `a namespace of this controller is ${nvme[1]}n1`,
+        nvme !== null
+          ? `a namespace of this controller is ${nvme[1]}n1`
+          : generic !== null
+            ? `the block device of this namespace is /dev/nvme${generic[1]}`
+            : 'lsblk lists the block devices',
       detail: { path },
     });
   }
@@ -147,6 +153,17 @@ function btrfsMembers(tree: FileTree, name: string): readonly string[] {
 export function kernelRelease(tree: FileTree): string | undefined {
   const bytes = tree.read('proc/sys/kernel/osrelease', 256);
   return typeof bytes === 'string' ? undefined : new TextDecoder().decode(bytes).trim();
+}
+
+/** Whether a name lies below /dev, by whatever way it was written: what is not there is a mistyped device, not a new file. */
+export function isBelowDev(path: string): boolean {
+  let folder = dirname(path);
+  try {
+    folder = realpathSync(folder);
+  } catch {
+    // The folder is not there: the name as it was written has to do.
+  }
+  return folder === '/dev' || folder.startsWith('/dev/');
 }
 
 /** The story of a path that cannot be looked at or opened. */

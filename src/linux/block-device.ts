@@ -40,6 +40,10 @@ export interface BlockDevice {
   readonly holders: readonly string[];
   /** Devices that this one is built on. */
   readonly slaves: readonly string[];
+  /** Number of the disk among all that were ever attached (Linux 5.15): tells a device from its successor of the same name. */
+  readonly sequence: string | undefined;
+  /** What an NVMe namespace calls itself; the same for all controllers that lead to it. Undefined for other devices. */
+  readonly wwid: string | undefined;
   /** RAID level of an md device: `raid1`. */
   readonly level: string | undefined;
   readonly maxTransferBytes: number | undefined;
@@ -62,19 +66,23 @@ export function readBlockDevice(tree: FileTree, number: DeviceNumber): BlockDevi
     ...partitions.flatMap((partition) => names(tree, `${path}/${partition}/holders`)),
   ];
   const readOnly = attributeOrUndefined(tree, `${path}/ro`);
+  const kind = kindOf(tree, disk, diskPath);
   const maxSectorsKib = Number(attributeOrUndefined(tree, `${diskPath}/queue/max_sectors_kb`) ?? Number.NaN);
   return {
     number,
     name: nameOf(path),
     disk,
     isPartition,
-    kind: kindOf(tree, disk, diskPath),
+    kind,
     path,
     diskPath,
     isReadOnly: readOnly === undefined ? undefined : readOnly !== '0',
     partitions,
     holders: [...new Set(holders)],
     slaves: names(tree, `${diskPath}/slaves`),
+    sequence: attributeOrUndefined(tree, `${diskPath}/diskseq`),
+    // Only of NVMe: the kernel refuses a second namespace with a name that is taken, while SCSI bridges share theirs.
+    wwid: kind.startsWith('nvme') ? attributeOrUndefined(tree, `${diskPath}/wwid`) || undefined : undefined,
     level: attributeOrUndefined(tree, `${diskPath}/md/level`),
     maxTransferBytes: Number.isFinite(maxSectorsKib) && maxSectorsKib > 0 ? maxSectorsKib * 1024 : undefined,
   };
@@ -84,6 +92,25 @@ export function readBlockDevice(tree: FileTree, number: DeviceNumber): BlockDevi
 export function readBlockDeviceByName(tree: FileTree, name: string): BlockDevice | undefined {
   const number = attributeOrUndefined(tree, `sys/class/block/${name}/dev`);
   return number === undefined ? undefined : readBlockDevice(tree, number as DeviceNumber);
+}
+
+/**
+ * The other names of an NVMe namespace: without native multipathing each controller that leads to it has its own device, and
+ * the kernel does not know that a claim on one is a claim on all.
+ */
+export function twinsOf(tree: FileTree, device: BlockDevice): readonly BlockDevice[] {
+  if (device.wwid === undefined) {
+    return [];
+  }
+  return names(tree, 'sys/class/block')
+    .filter((name) => /^nvme\d+n\d+$/.test(name) && name !== device.disk)
+    .flatMap((name) => readBlockDeviceByName(tree, name) ?? [])
+    .filter((other) => other.wwid === device.wwid);
+}
+
+/** Same for all names of one disk: its partitions, and other controllers that lead to it. */
+export function diskIdentity(device: BlockDevice | undefined, number: DeviceNumber): string {
+  return `disk ${device?.wwid ?? device?.diskPath ?? number}`;
 }
 
 /** The PCI functions that do the DMA of a device, or why they are not known. */

@@ -1,9 +1,10 @@
-/** What must not be written to: devices in use, and disks that hold partitions. Refusing is exit status 2. */
+/** What must not be written to: devices and files in use, and disks that hold partitions. Refusing is exit status 2. */
+import { type Stats, statSync } from 'node:fs';
 import { HostError } from '../base/index.ts';
 import type { FileTree } from '../topology/index.ts';
 import type { Backing } from './backing.ts';
-import type { BlockDevice } from './block-device.ts';
-import { usesOf } from './block-usage.ts';
+import { type BlockDevice, twinsOf } from './block-device.ts';
+import { readBackings, readSwaps, usesOf } from './block-usage.ts';
 
 /** @throws {HostError} HOST_IN_USE, HOST_HAS_PARTITIONS, HOST_READ_ONLY */
 export function refuseUnsafeWrite(tree: FileTree, path: string, backing: Backing): void {
@@ -15,7 +16,7 @@ export function refuseUnsafeWrite(tree: FileTree, path: string, backing: Backing
       detail: { path },
     });
   }
-  if (usesOf(tree, device).length > 0) {
+  if (allUsesOf(tree, device).length > 0) {
     throw inUse(path, tree, device);
   }
   if (device.partitions.length > 0) {
@@ -34,9 +35,53 @@ export function refuseUnsafeWrite(tree: FileTree, path: string, backing: Backing
   }
 }
 
+/**
+ * Files that the kernel uses as a device: writing below it would change what is mounted from it.
+ * @param sameFile  whether a path is the file; for tests
+ * @throws {HostError} HOST_IN_USE
+ */
+export function refuseUnsafeFile(
+  tree: FileTree,
+  path: string,
+  stats: Stats,
+  sameFile: (path: string) => boolean = (other) => isSameFile(other, stats),
+): void {
+  const uses = [
+    ...readBackings(tree).map((backing) => [backing.path, `is behind ${backing.by}`] as const),
+    ...readSwaps(tree).map((swap) => [swap, 'is swap space'] as const),
+  ]
+    .filter(([other]) => sameFile(other))
+    .map(([, use]) => `${path} ${use}`);
+  if (uses.length > 0) {
+    throw new HostError('HOST_IN_USE', {
+      message: `${path} is in use: ${uses.join('; ')}`,
+      hint: 'detach the loop device (losetup --detach), switch the swap off, or name another file',
+      detail: { path, uses },
+    });
+  }
+}
+
+function isSameFile(path: string, stats: Stats): boolean {
+  try {
+    const other = statSync(path);
+    return other.dev === stats.dev && other.ino === stats.ino;
+  } catch {
+    // Of another mount namespace, or deleted.
+    return false;
+  }
+}
+
+/** Of the device, and of the same namespace by its other controllers. */
+function allUsesOf(tree: FileTree, device: BlockDevice): readonly string[] {
+  const ofTwins = twinsOf(tree, device).flatMap((twin) =>
+    usesOf(tree, twin).map((use) => `${use}, and ${twin.name} is the same namespace`),
+  );
+  return [...usesOf(tree, device), ...ofTwins];
+}
+
 /** The story of a device that somebody else holds. */
 export function inUse(path: string, tree: FileTree, device: BlockDevice | undefined): HostError {
-  const uses = device === undefined ? [] : usesOf(tree, device);
+  const uses = device === undefined ? [] : allUsesOf(tree, device);
   return new HostError('HOST_IN_USE', {
     message: `${path} is in use: ${uses.length > 0 ? uses.join('; ') : 'another program or the kernel holds it'}`,
     hint: 'unmount it, or take it out of its array, volume or swap; lsblk and fuser tell more',

@@ -52,11 +52,18 @@ export function usesOf(tree: FileTree, device: BlockDevice): readonly string[] {
       uses.push(`${which} is mounted at ${mount.at}`);
     }
   }
-  for (const line of textOf(tree, 'proc/swaps', SWAPS_LIMIT_BYTES).split('\n').slice(1)) {
-    const path = line.split(/\s/, 1)[0]!;
-    const which = path === '' ? undefined : names.find((name) => deviceNameOf(tree, path) === name);
+  for (const path of readSwaps(tree)) {
+    const which = names.find((name) => deviceNameOf(tree, path) === name);
     if (which !== undefined) {
       uses.push(`${which} is swap space`);
+    }
+  }
+  for (const user of readBackings(tree)) {
+    const backing = deviceNameOf(tree, user.path);
+    // A loop on the whole disk reaches each partition, too.
+    const which = [...names, device.disk].find((name) => name === backing);
+    if (which !== undefined) {
+      uses.push(`${which} is behind ${user.by}`);
     }
   }
   for (const holder of device.holders) {
@@ -64,6 +71,52 @@ export function usesOf(tree: FileTree, device: BlockDevice): readonly string[] {
     uses.push(`${device.name} is part of ${holder}${label === undefined ? '' : ` (${label})`}`);
   }
   return uses;
+}
+
+/** A file or device that the kernel serves to somebody without claiming it, so that O_EXCL does not see it. */
+export interface KernelBacking {
+  /** `/dev/loop0`. */
+  readonly by: string;
+  /** As the kernel or the administrator wrote it. */
+  readonly path: string;
+}
+
+/** Loop devices (Documentation/ABI/testing/sysfs-block-loop), NVMe-oF exports (nvmet in configfs). */
+export function readBackings(tree: FileTree): readonly KernelBacking[] {
+  const found: KernelBacking[] = [];
+  const add = (by: string, attribute: string): void => {
+    const path = attributeOrUndefined(tree, attribute);
+    if (path?.startsWith('/')) {
+      found.push({ by, path });
+    }
+  };
+  for (const name of listed(tree, 'sys/class/block').filter((entry) => /^loop\d+$/.test(entry))) {
+    add(`/dev/${name}`, `sys/class/block/${name}/loop/backing_file`);
+  }
+  const subsystems = 'sys/kernel/config/nvmet/subsystems';
+  for (const subsystem of listed(tree, subsystems)) {
+    const folder = `${subsystems}/${subsystem}/namespaces`;
+    for (const namespace of listed(tree, folder)) {
+      if (attributeOrUndefined(tree, `${folder}/${namespace}/enable`) === '1') {
+        add(`namespace ${namespace} of the NVMe target ${subsystem}`, `${folder}/${namespace}/device_path`);
+      }
+    }
+  }
+  return found;
+}
+
+/** Paths of swap space: devices and files. proc(5). */
+export function readSwaps(tree: FileTree): readonly string[] {
+  return textOf(tree, 'proc/swaps', SWAPS_LIMIT_BYTES)
+    .split('\n')
+    .slice(1)
+    .map((line) => unescapeOctal(line.split(/\s/, 1)[0]!))
+    .filter((path) => path !== '');
+}
+
+function listed(tree: FileTree, path: string): readonly string[] {
+  const found = tree.list(path);
+  return typeof found === 'string' ? [] : found;
 }
 
 /** `/dev/mapper/root` and `/dev/disk/by-id/...` are links; the kernel name is the last part of where they lead. */

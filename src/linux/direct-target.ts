@@ -28,6 +28,11 @@ export interface LinuxBlockTarget extends BlockTarget {
   readonly backing: Backing;
   /** Same for two names of one disk, partition or not, or of one file. */
   readonly identity: string;
+  /**
+   * Takes back what opening did to a file: one that was made is removed, one that was lengthened gets its length back.
+   * Only before the first write, and before `close`.
+   */
+  undoOpening(): void;
   /** Opened so that nobody else can mount or claim it. */
   readonly isExclusive: boolean;
 }
@@ -47,6 +52,7 @@ export interface DirectTargetParts {
   readonly isExclusive: boolean;
   readonly isReadOnly: boolean;
   readonly queue: AsyncQueue;
+  readonly undoOpening: () => void;
 }
 
 export class DirectTarget implements LinuxBlockTarget {
@@ -64,6 +70,7 @@ export class DirectTarget implements LinuxBlockTarget {
 
   readonly #fd: number;
   readonly #look: () => FileTree;
+  readonly #undoOpening: () => void;
   readonly #queue: AsyncQueue;
   // What each slot of the queue is about, so that a completion finds its request without a lookup.
   readonly #tokens: Float64Array;
@@ -86,6 +93,7 @@ export class DirectTarget implements LinuxBlockTarget {
     this.isExclusive = parts.isExclusive;
     this.#fd = parts.fd;
     this.#look = parts.look;
+    this.#undoOpening = parts.undoOpening;
     this.#queue = parts.queue;
     this.#tokens = new Float64Array(parts.queue.depth);
     this.#lengths = new Float64Array(parts.queue.depth);
@@ -122,6 +130,12 @@ export class DirectTarget implements LinuxBlockTarget {
 
   failure(token: number): Failure | undefined {
     return this.#failures.get(token);
+  }
+
+  undoOpening(): void {
+    if (!this.#isClosed) {
+      this.#undoOpening();
+    }
   }
 
   async close(): Promise<void> {

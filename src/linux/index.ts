@@ -5,7 +5,7 @@
  * Follows the Linux ABI documentation (Documentation/ABI). Read `directory-tree.ts` first.
  */
 
-export { type Backing, backingOf, deviceNumber, kernelRelease, statTarget } from './backing.ts';
+export { type Backing, backingOf, deviceNumber, isBelowDev, kernelRelease, statTarget } from './backing.ts';
 export * from './block-device.ts';
 export * from './block-safety.ts';
 export * from './block-usage.ts';

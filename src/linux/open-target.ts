@@ -1,5 +1,14 @@
 /** Opens a block device or a file as a `BlockTarget`: with O_DIRECT, held until closed, and refused where writing is unsafe. */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, type Stats, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { HostError, UsageError } from '../base/index.ts';
 import {
   AsyncQueue,
@@ -10,8 +19,9 @@ import {
   reserveSpace,
 } from '../host/index.ts';
 import type { FileTree } from '../topology/index.ts';
-import { backingOf, deviceNumber, pathError, statTarget } from './backing.ts';
-import { inUse, refuseUnsafeWrite } from './block-safety.ts';
+import { type Backing, backingOf, deviceNumber, isBelowDev, pathError, statTarget } from './backing.ts';
+import { diskIdentity } from './block-device.ts';
+import { inUse, refuseUnsafeFile, refuseUnsafeWrite } from './block-safety.ts';
 import { DirectTarget, type LinuxBlockTarget } from './direct-target.ts';
 
 export interface OpenBlockOptions {
@@ -23,8 +33,17 @@ export interface OpenBlockOptions {
   readonly exclusive?: boolean;
   /** Of a file that is written: make it if it is not there, and give it at least this many bytes. */
   readonly createBytes?: number;
+  /** What a person looked at and agreed to. Anything else by the same name is refused. Default: whatever is there. */
+  readonly expected?: SeenPath;
   /** Requests at once. Default 64. */
   readonly depth?: number;
+}
+
+/** A path as it was looked at before. */
+export interface SeenPath {
+  /** Undefined: there was nothing. */
+  readonly stats: Stats | undefined;
+  readonly backing: Backing;
 }
 
 const DEFAULT_DEPTH = 64;
@@ -49,29 +68,40 @@ export function openBlockTarget(path: string, options: OpenBlockOptions): LinuxB
   const isWrite = options.write === true;
   const stats = existing(path, isWrite && options.createBytes !== undefined);
   const isBlock = stats?.isBlockDevice() === true;
-  if (stats !== undefined && isBlock && isWrite) {
-    refuseUnsafeWrite(tree, path, backingOf(tree, path, stats));
+  if (options.expected !== undefined && !isSame(options.expected.stats, stats)) {
+    throw replaced(path);
+  }
+  const before = stats === undefined ? undefined : backingOf(tree, path, stats);
+  if (isWrite && stats !== undefined && before !== undefined) {
+    refuseUnsafe(tree, path, stats, before);
   }
   const isExclusive = isBlock && (options.exclusive ?? isWrite);
   const fd = open(path, tree, stats, isWrite, isExclusive);
+  // Nothing to take back until the file is known to be the one that was looked at.
+  let change: FileChange | undefined = stats === undefined ? { kind: 'made' } : undefined;
   try {
     const opened = fstatSync(fd);
+    // A new look: what was true before the open may not be any more, and what is held now stays so.
+    const now = options.look();
+    const backing = backingOf(now, path, opened);
+    const promised = stats === undefined ? undefined : (options.expected?.backing ?? before);
     if (
-      stats !== undefined &&
-      (opened.rdev !== stats.rdev || opened.ino !== stats.ino || opened.dev !== stats.dev)
+      (stats !== undefined && !isSame(stats, opened)) ||
+      (isBlock && promised?.device?.sequence !== backing.device?.sequence)
     ) {
-      throw new HostError('HOST_IN_USE', {
-        message: `${path} was replaced while it was opened`,
-        hint: 'try again',
-        detail: { path },
-      });
+      throw replaced(path);
     }
-    const backing = backingOf(tree, path, opened);
+    if (isWrite && stats !== undefined) {
+      refuseUnsafe(now, path, opened, backing);
+    }
+    if (!isBlock && isWrite && stats !== undefined && options.createBytes !== undefined) {
+      change = { kind: 'lengthened', fromBytes: opened.size, toBytes: options.createBytes };
+    }
     const shape = isBlock
       ? deviceShape(fd, path, isWrite)
       : fileShape(fd, path, isWrite, options.createBytes);
     const identity = isBlock
-      ? `disk ${backing.device?.diskPath ?? deviceNumber(opened.rdev)}`
+      ? diskIdentity(backing.device, deviceNumber(opened.rdev))
       : `file ${deviceNumber(opened.dev)} ${opened.ino}`;
     const queue = new AsyncQueue(depth);
     return new DirectTarget({
@@ -83,15 +113,64 @@ export function openBlockTarget(path: string, options: OpenBlockOptions): LinuxB
       isExclusive,
       isReadOnly: !isWrite,
       queue,
+      undoOpening: () => undo(fd, path, change),
       ...shape,
     });
   } catch (error) {
+    undo(fd, path, change);
     closeSync(fd);
-    if (stats === undefined) {
-      // Made just now, for nothing.
-      unlinkSync(path);
-    }
     throw error;
+  }
+}
+
+function isSame(one: Stats | undefined, other: Stats | undefined): boolean {
+  return (
+    one?.dev === other?.dev &&
+    one?.ino === other?.ino &&
+    one?.rdev === other?.rdev &&
+    one?.isBlockDevice() === other?.isBlockDevice()
+  );
+}
+
+function replaced(path: string): HostError {
+  return new HostError('HOST_IN_USE', {
+    message: `${path} is not what it was a moment ago; nothing was written`,
+    hint: 'look what the name leads to now, and try again',
+    detail: { path },
+  });
+}
+
+function refuseUnsafe(tree: FileTree, path: string, stats: Stats, backing: Backing): void {
+  if (stats.isBlockDevice()) {
+    refuseUnsafeWrite(tree, path, backing);
+  } else {
+    refuseUnsafeFile(tree, path, stats);
+  }
+}
+
+/** What opening did to a file. */
+type FileChange =
+  | { readonly kind: 'made' }
+  | { readonly kind: 'lengthened'; readonly fromBytes: number; readonly toBytes: number };
+
+/** Removes a file that was made for nothing, and takes length from one that got it for nothing. */
+function undo(fd: number, path: string, change: FileChange | undefined): void {
+  if (change === undefined) {
+    return;
+  }
+  try {
+    const now = fstatSync(fd);
+    if (change.kind === 'made') {
+      // Only the file that was made: the name may lead elsewhere by now.
+      if (isSame(statSync(path), now)) {
+        unlinkSync(path);
+      }
+    } else if (now.size > change.fromBytes && now.size <= change.toBytes) {
+      // What is longer than that was written by somebody else.
+      ftruncateSync(fd, change.fromBytes);
+    }
+  } catch {
+    // The trouble that led here is told; there is nothing to add to it.
   }
 }
 
@@ -105,12 +184,7 @@ function existing(path: string, mayBeMade: boolean): Stats | undefined {
     return statTarget(path);
   } catch (error) {
     // A name below /dev that is not there is a mistyped device; a file made in its place would fill the memory.
-    if (
-      mayBeMade &&
-      !path.startsWith('/dev/') &&
-      error instanceof HostError &&
-      error.code === 'HOST_NO_SUCH_PATH'
-    ) {
+    if (mayBeMade && !isBelowDev(path) && error instanceof HostError && error.code === 'HOST_NO_SUCH_PATH') {
       return undefined;
     }
     throw error;
@@ -137,6 +211,14 @@ function open(
     if (code === 'EBUSY') {
       const device = stats === undefined ? undefined : backingOf(tree, path, stats).device;
       throw inUse(path, tree, device);
+    }
+    if (code === 'EEXIST') {
+      throw new HostError('HOST_NO_SUCH_PATH', {
+        message: `${path} is a link that leads nowhere, or was made by somebody else just now`,
+        hint: 'name the file itself',
+        detail: { path },
+        cause,
+      });
     }
     if (code === 'EINVAL') {
       throw new HostError('HOST_NO_DIRECT_IO', {
@@ -197,5 +279,9 @@ function grow(fd: number, path: string, sizeBytes: number): void {
     });
   }
   // The file system cannot reserve: a sparse file of the right size has to do, and may run out of space later.
-  ftruncateSync(fd, sizeBytes);
+  try {
+    ftruncateSync(fd, sizeBytes);
+  } catch (cause) {
+    throw pathError(path, cause);
+  }
 }

@@ -16,7 +16,11 @@ export interface Decision {
   readonly why: string;
 }
 
-/** Whether the requester's requests carry translated addresses (ATS is enabled); undefined when not known. */
+/**
+ * Whether the requester has ATS enabled, so that its requests may carry translated addresses; undefined when not known.
+ * It need not use them for every request: bus addresses of peers that the kernel hands out (map type `bus-addr`) are sent
+ * untranslated.
+ */
 export type Translated = boolean | undefined;
 
 /**
@@ -35,15 +39,12 @@ export function requestTurn(
   if (acs === undefined) {
     return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
   }
-  if (translated === undefined && (acs.control & (ACS_TB | ACS_DT)) !== 0) {
+  if (translated !== false && (acs.control & ACS_TB) !== 0) {
+    return translationTurn(port, requestTurn(port, target, false), translated);
+  }
+  if (translated === undefined && (acs.control & ACS_DT) !== 0) {
     const [yes, no] = [requestTurn(port, target, true), requestTurn(port, target, false)];
     return yes.turn === no.turn ? no : { turn: 'unknown', why: `${bdf}: ${no.why}, or with ATS ${yes.why}` };
-  }
-  if (translated === true && (acs.control & ACS_TB) !== 0) {
-    return {
-      turn: 'blocked',
-      why: `${bdf} blocks translated requests (TB), and the requester has ATS enabled`,
-    };
   }
   if (translated === true && (acs.control & ACS_DT) !== 0) {
     return { turn: 'direct', why: `${bdf} lets translated requests pass directly (DT)` };
@@ -65,6 +66,23 @@ export function requestTurn(
   return redirects
     ? { turn: 'redirected', why: `egress vector of ${bdf} names port ${target}, and RR redirects it` }
     : { turn: 'blocked', why: `egress vector of ${bdf} forbids port ${target} (EC)` };
+}
+
+/**
+ * A port with Translation Blocking and a requester that may use ATS: what is sent translated ends here, the rest takes its
+ * turn, and which of the two it is cannot be read. Known only where the rest ends here as well.
+ */
+function translationTurn(port: MachineFunction, untranslated: Decision, translated: Translated): Decision {
+  if (untranslated.turn === 'blocked') {
+    return untranslated;
+  }
+  const ats = translated === true ? 'has ATS enabled' : 'may have ATS enabled';
+  const rest =
+    untranslated.why === '' ? 'untranslated ones pass' : `of untranslated ones: ${untranslated.why}`;
+  return {
+    turn: 'unknown',
+    why: `${port.bdf} blocks translated requests (TB), and the requester ${ats}; ${rest}`,
+  };
 }
 
 /** The values of the two memory target fields; 3 is reserved. */
@@ -126,11 +144,8 @@ export function forwardTurn(port: MachineFunction, translated: Translated): Deci
   if (acs === undefined) {
     return { turn: 'unknown', why: `ACS of ${bdf} is not known` };
   }
-  if (acs !== null && translated === true && (acs.control & ACS_TB) !== 0) {
-    return {
-      turn: 'blocked',
-      why: `${bdf} blocks translated requests (TB), and the requester has ATS enabled`,
-    };
+  if (acs !== null && translated !== false && (acs.control & ACS_TB) !== 0) {
+    return translationTurn(port, forwardTurn(port, false), translated);
   }
   if (acs !== null && (acs.control & ACS_UF) !== 0) {
     return { turn: 'redirected', why: `${bdf} forwards upstream (UF)` };
@@ -153,11 +168,7 @@ export function passingTurn(port: MachineFunction, translated: Translated): Deci
   if (!mayBlock || translated === false) {
     return { turn: 'direct', why: '' };
   }
-  if (port.acs === undefined || translated === undefined) {
-    return { turn: 'unknown', why: `whether ${port.bdf} blocks translated requests (TB) is not known` };
-  }
-  return {
-    turn: 'blocked',
-    why: `${port.bdf} blocks translated requests (TB), and the requester has ATS enabled`,
-  };
+  return port.acs === undefined
+    ? { turn: 'unknown', why: `whether ${port.bdf} blocks translated requests (TB) is not known` }
+    : translationTurn(port, { turn: 'direct', why: '' }, translated);
 }

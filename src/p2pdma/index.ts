@@ -11,6 +11,7 @@
  * `rule-intervals.ts` and `walk.ts`.
  */
 export * from './acs-control.ts';
+export { isAtsEnabled } from './config-facts.ts';
 export * from './find-many.ts';
 export * from './judge.ts';
 export * from './judge-many.ts';

@@ -202,7 +202,8 @@ function redirected(
   if (top.pcieType !== 'root-port') {
     return route('unknown', top.bdf, hops, `${why}; ${client.bdf} does not hang below a PCIe root port`);
   }
-  return atRootComplex(trip, kind, 'redirected', ingress, [...hops, key, ...names(down).reverse()], why);
+  const whole = [...hops, key, ...names(down).reverse()];
+  return atRootComplex(trip, isCompletion ? 'completion' : kind, 'redirected', ingress, whole, why);
 }
 
 /** No common bridge: the request leaves through one root port and has to come back through another. */

@@ -24,19 +24,35 @@ export interface RootComplexKnowledge {
   readonly reads: PeerSupport;
   /** Between root ports of different sockets, where that is known. */
   readonly acrossSockets: PeerSupport;
+  /**
+   * Payload of the packets in which writes to a peer leave the root complex, whatever came in (pcie-timing-model section 9,
+   * C34). Null: they keep their size. Undefined: not known.
+   */
+  readonly splitBytes: number | null | undefined;
   /** One line: where this is known from, or why it is not known. */
   readonly source: string;
 }
 
 function unknownFamily(source: string): RootComplexKnowledge {
-  return { family: 'unknown', writes: 'unknown', reads: 'unknown', acrossSockets: 'unknown', source };
+  return {
+    family: 'unknown',
+    writes: 'unknown',
+    reads: 'unknown',
+    acrossSockets: 'unknown',
+    splitBytes: undefined,
+    source,
+  };
 }
+
+/** Intel's server root complexes send peer writes on in packets of one cache line (C34). */
+const XEON_SPLIT_BYTES = 64;
 
 const ZEN_1_2: RootComplexKnowledge = {
   family: 'amd-zen1-2',
   writes: 'routes',
   reads: 'routes',
   acrossSockets: 'routes',
+  splitBytes: null,
   source: 'measured on 2x EPYC 7302 (C14) and Threadripper PRO 3995WX (C15)',
 };
 const ZEN_3_5: RootComplexKnowledge = {
@@ -44,6 +60,7 @@ const ZEN_3_5: RootComplexKnowledge = {
   writes: 'routes',
   reads: 'routes',
   acrossSockets: 'routes',
+  splitBytes: null,
   source: 'measured on Threadripper PRO 7965WX (C13)',
 };
 const INTEL_CLIENT: RootComplexKnowledge = {
@@ -51,6 +68,7 @@ const INTEL_CLIENT: RootComplexKnowledge = {
   writes: 'routes',
   reads: 'refuses',
   acrossSockets: 'unknown',
+  splitBytes: undefined,
   source: 'peer writes work and peer reads fail on Arrow Lake-S/Z890 (C12)',
 };
 const XEON_E5: RootComplexKnowledge = {
@@ -58,6 +76,7 @@ const XEON_E5: RootComplexKnowledge = {
   writes: 'routes',
   reads: 'routes',
   acrossSockets: 'unknown',
+  splitBytes: XEON_SPLIT_BYTES,
   source: 'Linux lists these host bridges, for devices below the same one only (494d63b0d5d0)',
 };
 const XEON_BROADWELL: RootComplexKnowledge = {
@@ -65,6 +84,7 @@ const XEON_BROADWELL: RootComplexKnowledge = {
   writes: 'routes',
   reads: 'routes',
   acrossSockets: 'routes',
+  splitBytes: XEON_SPLIT_BYTES,
   source: 'measured on Xeon E5-2650 v4 (C11); planner values of NCCL (C34)',
 };
 const XEON_SKYLAKE: RootComplexKnowledge = {
@@ -72,6 +92,7 @@ const XEON_SKYLAKE: RootComplexKnowledge = {
   writes: 'routes',
   reads: 'routes',
   acrossSockets: 'routes',
+  splitBytes: XEON_SPLIT_BYTES,
   source: 'planner values of NCCL, used in production (C34)',
 };
 
@@ -119,6 +140,7 @@ function commonKnowledge(all: readonly RootComplexKnowledge[]): RootComplexKnowl
     writes: common((one) => one.writes, 'unknown'),
     reads: common((one) => one.reads, 'unknown'),
     acrossSockets: common((one) => one.acrossSockets, 'unknown'),
+    splitBytes: common((one) => one.splitBytes, undefined),
     source: [...new Set(all.map((one) => one.source))].join('; '),
   };
 }

@@ -1,13 +1,22 @@
 /** What becomes of a request at the root complex: knowledge of its family, sockets, the chipset, the IOMMU. */
 import type { MachineFunction } from '../topology/index.ts';
-import { differInSocket, isIntelChipsetPort, type PeerSupport } from './root-complex.ts';
+import {
+  differInSocket,
+  isIntelChipsetPort,
+  type PeerSupport,
+  type RootComplexKnowledge,
+} from './root-complex.ts';
 import { route } from './route-stops.ts';
 import type { RequestKind, Trip } from './route-trip.ts';
 import type { PhysicalRoute } from './verdict.ts';
 
+/**
+ * @param kind  `completion`: of a read whose request went straight. Evidence that reads are refused is about read requests
+ *              and says nothing of completions; that reads work takes both.
+ */
 export function atRootComplex(
   trip: Trip,
-  kind: RequestKind,
+  kind: RequestKind | 'completion',
   outcome: 'redirected' | 'root-complex',
   at: MachineFunction,
   hops: readonly string[],
@@ -34,12 +43,10 @@ export function atRootComplex(
     return route('unknown', vmd.key, hops, detail);
   }
   const sockets = socketsCrossed(trip);
-  const support = combine(
-    kind === 'write' ? knowledge.writes : knowledge.reads,
-    sockets === false ? 'routes' : knowledge.acrossSockets,
-  );
+  const support = combine(supportOf(knowledge, kind), sockets === false ? 'routes' : knowledge.acrossSockets);
+  const what = kind === 'completion' ? 'completions of peer reads' : `peer ${kind}s`;
   if (support === 'refuses') {
-    const detail = `${why}; ${knowledge.family} refuses peer ${kind}s (${knowledge.source})`;
+    const detail = `${why}; ${knowledge.family} refuses ${what} (${knowledge.source})`;
     return { ...route('blocked', provider.hostBridge, hops, detail), translated: isTranslated(trip) };
   }
   if (support === 'unknown') {
@@ -50,13 +57,20 @@ export function atRootComplex(
         'unknown',
         place,
         hops,
-        `${why}; whether the root complex routes this${known} is not known (${knowledge.source})`,
+        `${why}; whether the root complex routes ${kind === 'completion' ? what : 'this'}${known} is not known (${knowledge.source})`,
       ),
       translated: isTranslated(trip),
     };
   }
-  const detail = `${why}; ${knowledge.family} routes peer ${kind}s (${knowledge.source})`;
+  const detail = `${why}; ${knowledge.family} routes ${what} (${knowledge.source})`;
   return { ...route(outcome, place, hops, detail), translated: isTranslated(trip) };
+}
+
+function supportOf(knowledge: RootComplexKnowledge, kind: RequestKind | 'completion'): PeerSupport {
+  if (kind === 'write') {
+    return knowledge.writes;
+  }
+  return kind === 'completion' && knowledge.reads === 'refuses' ? 'unknown' : knowledge.reads;
 }
 
 function combine(within: PeerSupport, across: PeerSupport): PeerSupport {

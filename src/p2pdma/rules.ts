@@ -124,11 +124,14 @@ function intervalsOf(version: KernelVersion): readonly RuleInterval[] {
   return [...mainline, backport.interval];
 }
 
-/** A series stands for every release of it that was read; one of which none was read is judged like its first release. */
+/**
+ * A series stands for every release of it that was read; one of which none was read is judged like its first release. What
+ * was read of a candidate alone is not the release: rules may still have changed before it.
+ */
 function intervalsOfSeries(version: KernelVersion): readonly RuleInterval[] {
   const series = seriesOf(version);
   const read = RULE_INTERVALS.filter((interval) =>
-    interval.seen.some((release) => seriesOf(known(release)) === series),
+    interval.seen.map(known).some((seen) => seen.rc === null && seriesOf(seen) === series),
   );
   return read.length === 0 ? intervalsAround(version) : read;
 }

@@ -6,6 +6,8 @@ import { type LinkSpeed, netGBs, rawGBs } from './link-rate.ts';
 export interface RatedLink extends LinkSpeed {
   /** The transfer goes up and down this link: a request that is sent up and comes back. */
   readonly isTwice?: boolean;
+  /** Largest payload of a write's packets where they come down this link; without it the path's. */
+  readonly writeBytesMax?: number;
 }
 
 export type Operation = 'write' | 'read';
@@ -42,7 +44,7 @@ export function narrowest<L extends LinkSpeed>(links: readonly L[]): L | undefin
 
 /**
  * Payload in GB/s that one link carries for one stream. A link that the stream passes up and down carries the data in
- * both directions, and then each direction also returns the other's acknowledgements.
+ * both directions, and then each direction also returns the other's acknowledgements; the slower direction counts.
  * @throws {InputError} INPUT_LINK_SPEED
  */
 export function linkGoodputGBs(
@@ -51,13 +53,18 @@ export function linkGoodputGBs(
   mpsBytes: number,
   mrrsBytes: number,
 ): number {
+  const payloadBytes = operation === 'write' ? Math.min(mpsBytes, link.writeBytesMax ?? mpsBytes) : mpsBytes;
   const load: WireLoad =
-    operation === 'write' ? writeLoad(link, mpsBytes) : readLoad(link, mpsBytes, mrrsBytes);
+    operation === 'write' ? writeLoad(link, payloadBytes) : readLoad(link, mpsBytes, mrrsBytes);
   if (link.isTwice !== true) {
     return netGBs(link) / Math.max(load.dataDirection, load.otherDirection);
   }
-  const capacity = netGBs(link) - rawGBs(link) * dllpShare(link, mpsBytes);
-  return capacity / (load.dataDirection + load.otherDirection);
+  // Each direction also carries the acknowledgements of the other one's packets, which are of the other one's size.
+  const capacity = (otherBytes: number): number => netGBs(link) - rawGBs(link) * dllpShare(link, otherBytes);
+  const down = capacity(mpsBytes) / (load.dataDirection + load.otherDirection);
+  return operation === 'read'
+    ? down
+    : Math.min(down, capacity(payloadBytes) / writeLoad(link, mpsBytes).dataDirection);
 }
 
 /** Goodput of a path: that of the link which delivers least. @throws {InputError} INPUT_LINK_SPEED */

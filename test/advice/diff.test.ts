@@ -83,6 +83,7 @@ describe('diff', () => {
     const found = diff(apart(0, 'intel'), apart(0x1d, 'amd-zen'));
     expect(found.changes.map((entry) => entry.kind)).toEqual(['cpu', 'acs']);
     expect(found.verdicts[0]!.after.mapType).toBe('thru-host-bridge');
+    expect(found.verdicts[0]!.because).toBe('cpu');
     expect(found.verdicts[0]!.changes.map((entry) => entry.kind)).toEqual(['cpu']);
   });
 

@@ -81,23 +81,58 @@ describe('a fix', () => {
     );
   });
 
+  /** One drive below a switch with free ports, the other below a root port; ACS words of the drive's port and the free ones. */
+  const withFreePorts = (
+    occupied: number | null | undefined,
+    ...free: (number | null | undefined)[]
+  ): MachineSpec => ({
+    functions: [
+      { at: '00:00.0', kind: 'host-bridge', id: '8086:4c43' },
+      { at: '00:01.0', kind: 'root-port' },
+      { at: '01:00.0', kind: 'switch-upstream', under: '00:01.0' },
+      { at: '02:00.0', kind: 'switch-downstream', under: '01:00.0', acs: occupied },
+      ...free.map((acs, i) => ({
+        at: `02:0${i + 1}.0`,
+        kind: 'switch-downstream' as const,
+        under: '01:00.0',
+        acs,
+      })),
+      { at: '03:00.0', kind: 'nvme', under: '02:00.0' },
+      { at: '00:02.0', kind: 'root-port' },
+      { at: '04:00.0', kind: 'nvme', under: '00:02.0' },
+    ],
+  });
+  const slotAdvice = (...words: Parameters<typeof withFreePorts>) =>
+    plan(withFreePorts(...words)).alternatives.filter((one) => one.what.includes('hangs off a switch'));
+
   it('points to free ports of a switch that one of the two hangs off', () => {
-    const found = plan({
-      functions: [
-        { at: '00:00.0', kind: 'host-bridge', id: '8086:4c43' },
-        { at: '00:01.0', kind: 'root-port' },
-        { at: '01:00.0', kind: 'switch-upstream', under: '00:01.0' },
-        { at: '02:00.0', kind: 'switch-downstream', under: '01:00.0' },
-        { at: '02:01.0', kind: 'switch-downstream', under: '01:00.0' },
-        { at: '03:00.0', kind: 'nvme', under: '02:00.0' },
-        { at: '00:02.0', kind: 'root-port' },
-        { at: '04:00.0', kind: 'nvme', under: '00:02.0' },
-      ],
-    });
+    const found = plan(withFreePorts(null, null));
     expect(found.alternatives.map((alternative) => alternative.how)).toContain(
       'move 0000:04:00.0 there: below one switch the host bridge is not asked',
     );
     expect(found.alternatives.some((alternative) => alternative.what.includes('0000:02:01.0'))).toBe(true);
+  });
+
+  it('leaves out free ports that redirect, or might, where another one does not', () => {
+    const [advice, ...more] = slotAdvice(0x11, 0x1d, 0x11, undefined, null);
+    expect(more).toEqual([]);
+    expect(advice!.what).toBe('0000:03:00.0 hangs off a switch with free ports (0000:02:02.0, 0000:02:04.0)');
+  });
+
+  it('says that a free port, or the one that the card stays below, redirects', () => {
+    const [freeOne] = slotAdvice(0x11, 0x1d);
+    expect(freeOne!.what).toContain('but 0000:02:01.0 would redirect there');
+    expect(freeOne!.how).toContain('only with those redirects cleared');
+    const [occupied] = slotAdvice(0x1d, 0x11);
+    expect(occupied!.what).toContain('but 0000:02:00.0 would redirect there');
+    const [both] = slotAdvice(0x1d, 0x1d);
+    expect(both!.what).toContain('0000:02:00.0 and 0000:02:01.0 would redirect');
+  });
+
+  it('says that whether a free port redirects is not known', () => {
+    const [advice] = slotAdvice(0x11, undefined);
+    expect(advice!.what).toContain('whether 0000:02:01.0 would redirect there is not known');
+    expect(advice!.how).toContain('as root');
   });
 
   it('says so when blocking reasons remain after it', () => {

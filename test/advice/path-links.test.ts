@@ -119,6 +119,73 @@ describe('links of a path', () => {
     });
   });
 
+  describe('after a root complex that splits writes (pcie-timing-model, section 9)', () => {
+    const g3 = { link: { max: '8 x16' } };
+    const apart = (model: number, cpu: 'intel' | 'amd' = 'intel'): MachineSpec => ({
+      functions: [
+        { at: '00:00.0', kind: 'host-bridge', id: '8086:2020' },
+        { at: '00:01.0', kind: 'root-port', ...g3 },
+        { at: '03:00.0', kind: 'nvme', under: '00:01.0', ...g3 },
+        { at: '00:02.0', kind: 'root-port', ...g3 },
+        { at: '04:00.0', kind: 'nvme', under: '00:02.0', ...g3 },
+      ],
+      more: {
+        cpu: { vendor: cpu, family: cpu === 'intel' ? 6 : 0x19, model, architecture: 'x86', sockets: 1 },
+      },
+    });
+    const writes = (spec: MachineSpec, provider = '03:00.0', client = '04:00.0') =>
+      explain(spec, provider, client).links.map((link) => [
+        link.lower,
+        link.payloadBytes,
+        Number(link.goodputWriteGBs!.toFixed(4)),
+      ]);
+
+    it('carry 64 bytes a packet towards the provider, and the client’s size before (W17)', () => {
+      const spec = apart(0x4f);
+      expect(writes(spec)).toEqual([
+        ['0000:03:00.0', 64, 11.4275],
+        ['0000:04:00.0', 256, 14.3661],
+      ]);
+      expect(writes(spec, '04:00.0', '03:00.0')).toEqual([
+        ['0000:04:00.0', 64, 11.4275],
+        ['0000:03:00.0', 256, 14.3661],
+      ]);
+      const { links, narrowest } = explain(spec, '03:00.0', '04:00.0');
+      expect(narrowest).toBe(links[0]);
+      expect(links[0]!.goodputReadGBs).toBe(links[1]!.goodputReadGBs);
+    });
+
+    it('are all alike where the root complex keeps the size, or is not known', () => {
+      for (const spec of [apart(0x11, 'amd'), apart(0xc6), apart(0x01)]) {
+        expect(writes(spec).map(([, payload]) => payload)).toEqual([256, 256]);
+      }
+    });
+
+    it('are all alike where requests turn round below it, and not where ACS sends them up to it', () => {
+      const { cpu } = apart(0x8f).more!;
+      const payloads = (acs: number) => {
+        const spec: MachineSpec = { ...switchWithTwoDrives(acs, { rootAcs: 0x1d }), more: { cpu: cpu! } };
+        const { links, physical } = explain(spec, '03:00.0', '04:00.0');
+        return [physical.write.outcome, links.map((link) => [link.lower, link.payloadBytes])];
+      };
+      expect(payloads(0x01)).toEqual([
+        'direct',
+        [
+          ['0000:03:00.0', 256],
+          ['0000:04:00.0', 256],
+        ],
+      ]);
+      expect(payloads(0x1d)).toEqual([
+        'redirected',
+        [
+          ['0000:03:00.0', 64],
+          ['0000:01:00.0', 64],
+          ['0000:04:00.0', 256],
+        ],
+      ]);
+    });
+  });
+
   it('of a VF are those of its PF', () => {
     const spec: MachineSpec = {
       ...plain,

@@ -594,6 +594,44 @@ describe('what the hardware does is told as it is', () => {
   });
 });
 
+describe('Translation Blocking', () => {
+  /** Config space of the client with ATS, enabled or not. */
+  function withAts(isEnabled: boolean): Uint8Array {
+    const config = new Uint8Array(4096);
+    const view = new DataView(config.buffer);
+    view.setUint32(0, 0x5678_1234, true);
+    // Extended capabilities belong to PCI Express functions: capability 10h at 40h.
+    view.setUint16(0x06, 0x0010, true);
+    config[0x34] = 0x40;
+    view.setUint32(0x40, 0x0002_0010, true);
+    view.setUint32(0x100, 0x0001_000f, true);
+    view.setUint16(0x106, isEnabled ? 0x8000 : 0, true);
+    return config;
+  }
+  const explained = (config: Uint8Array | undefined) => {
+    const spec = more(switchWithTwoDrives(0x02), CLIENT, { config });
+    return explainPair(buildIndex(spec), rulesFor('7.2.12'), bdf(PROVIDER), bdf(CLIENT));
+  };
+
+  it.each([
+    ['enabled', withAts(true), 'unknown', /ATS is enabled at the client/],
+    ['not enabled', withAts(false), 'direct', /not enabled/],
+    ['not known', undefined, 'unknown', /is not known/],
+  ] as const)(
+    'with ATS %s blocks no pair that the kernel accepts, and says the same as the route',
+    (_, config, outcome, detail) => {
+      const { verdict, physical, reasons: found } = explained(config);
+      expect(verdict).toMatchObject({ mapType: 'bus-addr', usable: true });
+      expect([physical.write.outcome, physical.read.outcome]).toEqual([outcome, outcome]);
+      expect(found.find((reason) => reason.code === 'ACS_TRANSLATION_BLOCKED')).toMatchObject({
+        blocks: false,
+        detail: expect.stringMatching(detail),
+      });
+      expect(found.map((reason) => reason.code)).not.toContain('HARDWARE_STRICTER');
+    },
+  );
+});
+
 describe('reasons say a thing once', () => {
   it('a register that stops a request is not repeated as HARDWARE_STRICTER', () => {
     const codes = reasons(more(DRIVES, CLIENT, { command: 0x0402 })).map((reason) => reason.code);

@@ -1,5 +1,14 @@
 /** The commands on files of this machine. Drives, peer memory and refusals by verdict are tried in a virtual machine. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -113,6 +122,24 @@ describe.skipIf(!canRun)('peerlane copy', () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(new RegExp(`^peerlane: [^\\n]*; [^\\n]*\\[${code}\\]\\n$`));
     expect(existsSync(path('x'))).toBe(false);
+  });
+
+  it('leaves a destination as it was when the copy is refused after it was opened', async () => {
+    writeFileSync(path('kept'), 'content');
+    const refused = await runCli(['copy', path('source'), path('kept'), '--via', 'host', '--chunk', '1000']);
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('COPY_SETUP') });
+    expect(readFileSync(path('kept'), 'utf8')).toBe('content');
+    symlinkSync(path('nowhere'), path('dangling'));
+    const link = await runCli(['copy', path('source'), path('dangling'), '--via', 'host']);
+    expect(link).toMatchObject({ status: 2, stderr: expect.stringContaining('HOST_NO_SUCH_PATH') });
+    expect(lstatSync(path('dangling')).isSymbolicLink()).toBe(true);
+  });
+
+  it('takes no more memory than the copy has chunks', async () => {
+    const args = ['--via', 'host', '--verify', '--depth', '4096', '--chunk', '256k', '--json'];
+    const { status, stdout } = await runCli(['copy', path('source'), path('few'), ...args]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ chunkBytes: 262144, depth: 4, trust: 'verified' });
   });
 
   it('without a peer route is refused with status 1 and all reasons, and --fallback takes host memory', async () => {

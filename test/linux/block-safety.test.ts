@@ -3,11 +3,14 @@ import { HostError } from '../../src/base/index.ts';
 import {
   type Backing,
   type DeviceNumber,
+  diskIdentity,
   readBlockDevice,
+  refuseUnsafeFile,
   refuseUnsafeWrite,
+  twinsOf,
   usesOf,
 } from '../../src/linux/index.ts';
-import { disk, NVME_A, partition, sysfsTree } from './sysfs-tree.ts';
+import { disk, NVME_A, NVME_B, partition, sysfsTree } from './sysfs-tree.ts';
 
 const MOUNT = '29 1 259:1 / /srv/my\\040data rw,relatime shared:1 - ext4 /dev/nvme0n1p1 rw';
 const PARTITIONED = {
@@ -109,4 +112,82 @@ describe('mountinfo that is damaged', () => {
       expect(usesOf(tree, readBlockDevice(tree, '259:0' as DeviceNumber)!)).toEqual([]);
     },
   );
+});
+
+describe('what the kernel serves without claiming it', () => {
+  const plain = disk('259:0', 'nvme0n1', NVME_A);
+  const loop = (file: string) => ({
+    ...disk('7:0', 'loop0', 'virtual/block'),
+    'sys/devices/virtual/block/loop0/loop/backing_file': file,
+  });
+
+  it('a device behind a loop device is refused', () => {
+    expect(refusal({ ...plain, ...loop('/dev/nvme0n1') }, '259:0')!.message).toContain(
+      'nvme0n1 is behind /dev/loop0',
+    );
+    expect(refusal({ ...plain, ...loop('/dev/nvme1n1') }, '259:0')).toBeUndefined();
+  });
+
+  it('a partition is refused when the loop device is on its whole disk, and the disk when it is on a partition', () => {
+    expect(refusal({ ...PARTITIONED, ...loop('/dev/nvme0n1') }, '259:1')).toMatchObject({
+      code: 'HOST_IN_USE',
+    });
+    expect(refusal({ ...PARTITIONED, ...loop('/dev/nvme0n1p1') }, '259:0')).toMatchObject({
+      code: 'HOST_IN_USE',
+    });
+  });
+
+  it('a device that is exported by nvmet is refused while the export is on', () => {
+    const folder = 'sys/kernel/config/nvmet/subsystems/nqn.test/namespaces/1';
+    const exported = (enable: string) => ({
+      ...plain,
+      [`${folder}/device_path`]: '/dev/nvme0n1',
+      [`${folder}/enable`]: enable,
+    });
+    expect(refusal(exported('1'), '259:0')!.message).toContain('namespace 1 of the NVMe target nqn.test');
+    expect(refusal(exported('0'), '259:0')).toBeUndefined();
+  });
+
+  it('a file is refused behind a loop device and as swap, by whatever name', () => {
+    const stats = {} as Parameters<typeof refuseUnsafeFile>[2];
+    const tree = sysfsTree({
+      ...loop('/srv/disk.img'),
+      'proc/swaps': 'Filename Type Size Used Priority\n/srv/my\\040swap file 8188 0 -2',
+    });
+    const refuse = (same: string) => () =>
+      refuseUnsafeFile(tree, '/other/name', stats, (path) => path === same);
+    expect(refuse('/srv/disk.img')).toThrow('/other/name is behind /dev/loop0');
+    expect(refuse('/srv/my swap')).toThrow('/other/name is swap space');
+    expect(refuse('/srv/else')).not.toThrow();
+  });
+});
+
+describe('one NVMe namespace by two controllers', () => {
+  const both = (wwid: string) => ({
+    ...disk('259:0', 'nvme0n1', NVME_A, { wwid: 'eui.0001' }),
+    ...disk('259:2', 'nvme1n1', NVME_B, { wwid }),
+    'proc/self/mountinfo': '29 1 259:2 / /data rw - ext4 /dev/nvme1n1 rw',
+  });
+
+  it('is refused by one name when it is mounted by the other', () => {
+    expect(refusal(both('eui.0001'), '259:0')!.message).toContain(
+      'nvme1n1 is mounted at /data, and nvme1n1 is the same namespace',
+    );
+    expect(refusal(both('eui.0002'), '259:0')).toBeUndefined();
+    // No name is not the same name.
+    expect(refusal({ ...both(''), 'sys/devices/x': '/' }, '259:0')).toBeUndefined();
+  });
+
+  it('has one identity', () => {
+    const of = (wwid: string, number: string) => {
+      const device = readBlockDevice(sysfsTree(both(wwid)), number as DeviceNumber)!;
+      return diskIdentity(device, device.number);
+    };
+    expect(of('eui.0001', '259:0')).toBe(of('eui.0001', '259:2'));
+    expect(of('eui.0002', '259:0')).not.toBe(of('eui.0002', '259:2'));
+    const tree = sysfsTree(both('eui.0001'));
+    expect(twinsOf(tree, readBlockDevice(tree, '259:0' as DeviceNumber)!).map((twin) => twin.name)).toEqual([
+      'nvme1n1',
+    ]);
+  });
 });

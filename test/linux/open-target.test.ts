@@ -3,12 +3,15 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
+  linkSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -20,6 +23,7 @@ import { DONE, PENDING, STATUS, type Status } from '../../src/access/index.ts';
 import { PeerlaneError, SeededRandom } from '../../src/base/index.ts';
 import {
   allocateHostMemory,
+  backingOf,
   type LinuxBlockTarget,
   liveTree,
   type OpenBlockOptions,
@@ -240,11 +244,98 @@ describe.skipIf(!canRun)('a file as a block target', () => {
   });
 });
 
+/** As a command looks at a path before it asks. */
+function seen(path: string) {
+  const stats = existsSync(path) ? statSync(path) : undefined;
+  return { stats, backing: backingOf(look(), path, stats ?? statSync(folder)) };
+}
+
+describe.skipIf(!canRun)('a name that leads elsewhere after it was looked at', () => {
+  const swap = (name: string, change: (path: string) => void): string => {
+    const path = join(folder, name);
+    writeFileSync(path, new Uint8Array(4096));
+    const expected = seen(path);
+    expect(codeOf(path, { write: true, expected })).toBe('opened');
+    change(path);
+    return codeOf(path, { write: true, createBytes: 4096, expected });
+  };
+
+  it('is refused when another file has taken the name', () => {
+    const other = join(folder, 'taker');
+    writeFileSync(other, new Uint8Array(4096));
+    expect(swap('taken', (path) => renameSync(other, path))).toBe('HOST_IN_USE');
+    expect(
+      swap('relinked', (path) => {
+        rmSync(path);
+        symlinkSync(join(folder, 'taken'), path);
+      }),
+    ).toBe('HOST_IN_USE');
+    expect(statSync(join(folder, 'taken')).size).toBe(4096);
+  });
+
+  it('is refused when nothing is there any more, or something that was not', () => {
+    expect(swap('vanished', (path) => rmSync(path))).toBe('HOST_IN_USE');
+    expect(existsSync(join(folder, 'vanished'))).toBe(false);
+    const path = join(folder, 'appeared');
+    const expected = seen(path);
+    writeFileSync(path, 'x');
+    expect(codeOf(path, { write: true, createBytes: 4096, expected })).toBe('HOST_IN_USE');
+    expect(readFileSync(path, 'utf8')).toBe('x');
+  });
+});
+
+describe.skipIf(!canRun)('taking an opening back', () => {
+  const open = (path: string) => openBlockTarget(path, { look, write: true, createBytes: MIB });
+
+  it('removes a file that was made, once and only that one', async () => {
+    const path = join(folder, 'made');
+    const target = open(path);
+    const other = join(folder, 'not-ours');
+    writeFileSync(other, 'x');
+    renameSync(other, path);
+    target.undoOpening();
+    expect(readFileSync(path, 'utf8')).toBe('x');
+    await target.close();
+    rmSync(path);
+    const again = open(path);
+    again.undoOpening();
+    expect(existsSync(path)).toBe(false);
+    await again.close();
+    again.undoOpening();
+  });
+
+  it('gives a file that was there its length back, and leaves what it held', async () => {
+    const path = join(folder, 'short');
+    writeFileSync(path, 'content');
+    const target = open(path);
+    expect(statSync(path).size).toBe(MIB);
+    target.undoOpening();
+    await target.close();
+    expect(readFileSync(path, 'utf8')).toBe('content');
+  });
+
+  it('is what a failed reservation does', () => {
+    const path = join(folder, 'too-much');
+    writeFileSync(path, 'content');
+    expect(codeOf(path, { write: true, createBytes: 2 ** 52 })).toBe('HOST_NO_SPACE');
+    expect(readFileSync(path, 'utf8')).toBe('content');
+  });
+
+  it('leaves a link alone that leads nowhere', () => {
+    const path = join(folder, 'dangling');
+    symlinkSync(join(folder, 'nowhere'), path);
+    expect(codeOf(path, { write: true, createBytes: 4096 })).toBe('HOST_NO_SUCH_PATH');
+    expect(linkOf(path)).toBe(join(folder, 'nowhere'));
+  });
+});
+
 describe.skipIf(!canRun)('paths that cannot be block targets', () => {
   it.each([
     ['/nonexistent/file', {}, 'HOST_NO_SUCH_PATH'],
     ['/dev/nvme99n1', {}, 'HOST_NO_SUCH_PATH'],
     ['/dev/nvme99n1', { write: true, createBytes: 4096 }, 'HOST_NO_SUCH_PATH'],
+    ['//dev/nvme99n1', { write: true, createBytes: 4096 }, 'HOST_NO_SUCH_PATH'],
+    ['/tmp/../dev/nvme99n1', { write: true, createBytes: 4096 }, 'HOST_NO_SUCH_PATH'],
     ['/etc/passwd/x', {}, 'HOST_NO_SUCH_PATH'],
     ['/tmp', {}, 'HOST_NOT_BLOCK'],
     ['/dev/null', {}, 'HOST_NOT_BLOCK'],
@@ -326,6 +417,33 @@ describe.skipIf(first === undefined)('a block device as a target', () => {
     const bytes = readFileSync(join(folder, 'loop-a'));
     expect(new Set(bytes.subarray(8192, 12288))).toEqual(new Set([0x3c]));
     expect(bytes[8191]).toBe(0);
+  });
+
+  it('the file behind it is not written, by any of its names', () => {
+    expect(codeOf(join(folder, 'loop-a'), { write: true })).toBe('HOST_IN_USE');
+    linkSync(join(folder, 'loop-a'), join(folder, 'loop-a-again'));
+    expect(codeOf(join(folder, 'loop-a-again'), { write: true })).toBe('HOST_IN_USE');
+    expect(codeOf(join(folder, 'loop-a'))).toBe('opened');
+  });
+
+  it('behind another loop device is not written', () => {
+    const above = attach(first!);
+    expect(above).toBeDefined();
+    expect(codeOf(first!, { write: true })).toBe('HOST_IN_USE');
+    spawnSync('losetup', ['--detach', above!]);
+    expect(codeOf(first!, { write: true })).toBe('opened');
+  });
+
+  it('that was attached anew since it was looked at is not written', () => {
+    const device = loopDevice('loop-again', MIB)!;
+    const expected = seen(device);
+    expect(codeOf(device, { write: true, expected })).toBe('opened');
+    spawnSync('losetup', ['--detach', device]);
+    spawnSync('losetup', [device, join(folder, 'loop-again')]);
+    if (existsSync('/sys/block/loop0/diskseq')) {
+      expect(codeOf(device, { write: true, expected })).toBe('HOST_IN_USE');
+    }
+    expect(codeOf(device, { write: true })).toBe('opened');
   });
 
   it('that is read-only is not written', () => {

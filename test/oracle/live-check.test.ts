@@ -20,7 +20,7 @@ import type { MachineSpec } from './machines.ts';
 import { type BootResult, bootAndRun } from './vm.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
-const seed = Number(process.env.PEERLANE_SEED ?? randomInt(1, 2 ** 31));
+const seed = Number(process.env.PEERLANE_SEED?.split(',', 1)[0] ?? randomInt(1, 2 ** 31));
 
 const HOST_NAME = 'host-0815.example';
 const MAC_DIGITS = '525400ab12cd';

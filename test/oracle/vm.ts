@@ -13,14 +13,19 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findProgram, type Lab } from './cache.ts';
 import { initramfsFor } from './initramfs.ts';
 import type { MachineSpec } from './machines.ts';
+
+/** Without a slash at its end; the guest keeps it visible. */
+const checkout = realpathSync(fileURLToPath(new URL('../..', import.meta.url)));
 
 export interface BootOptions {
   readonly lab: Lab;
@@ -84,6 +89,7 @@ export async function bootAndRun(options: BootOptions): Promise<BootResult> {
     }
     writeFileSync(join(share, 'run.sh'), options.script);
     writeFileSync(join(share, 'mounts'), options.hostRoot === true ? 'host /\n' : '');
+    writeFileSync(join(share, 'checkout'), `${checkout}\n`);
     const driveIds = Object.keys(options.drives ?? {});
     writeFileSync(join(share, 'drives'), driveIds.map((id) => `${id}\n`).join(''));
     const consolePath = join(folder, 'console');

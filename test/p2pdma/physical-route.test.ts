@@ -243,6 +243,15 @@ describe('what is redirected', () => {
     ]);
   });
 
+  it('is not known for completions where only read requests are known to be refused (C12)', () => {
+    const functions = oneSwitch({ '02:00.0': { acs: ACS_CR }, '00:01.0': { acs: ISOLATION } });
+    const { write, read } = routes({ functions, cpu: ARROW_LAKE });
+    expect([write.outcome, read.outcome]).toEqual(['direct', 'unknown']);
+    expect(read.detail).toContain('completions');
+    expect(read.detail).not.toContain('refuses');
+    expect(outcomes({ functions, cpu: SAPPHIRE_RAPIDS })).toEqual(['direct', 'redirected']);
+  });
+
   it('ends where the family of the root complex refuses it, or is not known', () => {
     const functions = oneSwitch({ '02:01.0': { acs: ACS_RR }, '00:01.0': { acs: ISOLATION } });
     expect(outcomes({ functions, cpu: ARROW_LAKE })).toEqual(['redirected', 'blocked']);
@@ -289,10 +298,66 @@ describe('translated requests', () => {
       '04:00.0': ats === undefined ? {} : { config: config({ ats }) },
     });
 
-  it('are blocked by TB, which lets untranslated ones pass', () => {
-    expect(outcomes({ functions: withAts(ACS_TB, true), cpu: ZEN4 })).toEqual(['blocked', 'blocked']);
+  it('are blocked by TB, which lets untranslated ones pass: with ATS enabled it is not known which are sent', () => {
+    expect(outcomes({ functions: withAts(ACS_TB, true), cpu: ZEN4 })).toEqual(['unknown', 'unknown']);
     expect(outcomes({ functions: withAts(ACS_TB, false), cpu: ZEN4 })).toEqual(['direct', 'direct']);
     expect(outcomes({ functions: withAts(ACS_TB, undefined), cpu: ZEN4 })).toEqual(['unknown', 'unknown']);
+  });
+
+  it('end at TB as untranslated ones do where both are blocked', () => {
+    const functions = (ats: boolean | undefined) =>
+      withAts(0, ats).map((fn) =>
+        fn.at === '02:01.0'
+          ? { ...fn, acs: { ...vector(5), control: ACS_EC | ACS_TB } }
+          : fn.at === '02:00.0'
+            ? { ...fn, config: config({ portNumber: 5 }) }
+            : fn,
+      );
+    for (const ats of [true, false, undefined]) {
+      const { write } = routes({ functions: functions(ats), cpu: ZEN4 });
+      expect(write).toMatchObject({ outcome: 'blocked', at: '0000:02:01.0' });
+      expect(write.detail).toContain('EC');
+    }
+  });
+
+  it('meet TB at ports that only pass them on, and where they are sent up again', () => {
+    const passing = (ats: boolean | undefined) =>
+      outcomes(
+        {
+          functions: [
+            ...twoRootPorts().filter((fn) => fn.at !== '02:00.0'),
+            port('02:00.0', '00:02.0', 'switch-upstream'),
+            port('03:00.0', '02:00.0', 'switch-downstream', { acs: acsState(ACS_TB) }),
+            { at: '04:00.0', up: '03:00.0', ...(ats === undefined ? {} : { config: config({ ats }) }) },
+          ],
+          cpu: ZEN4,
+        },
+        '01:00.0',
+        '04:00.0',
+      )[0];
+    expect([passing(true), passing(false), passing(undefined)]).toEqual([
+      'unknown',
+      'root-complex',
+      'unknown',
+    ]);
+    const forwarded = (ats: boolean | undefined) =>
+      outcomes({
+        functions: withAts(ACS_RR, ats).map((fn) =>
+          fn.at === '00:01.0' ? { ...fn, acs: acsState(ACS_TB | ACS_UF) } : fn,
+        ),
+        cpu: ZEN4,
+      })[0];
+    expect([forwarded(true), forwarded(false), forwarded(undefined)]).toEqual([
+      'unknown',
+      'redirected',
+      'unknown',
+    ]);
+  });
+
+  it('name the port, TB and what becomes of the others where the answer is open', () => {
+    const { write } = routes({ functions: withAts(ACS_TB, true), cpu: ZEN4 });
+    expect(write.at).toBe('0000:02:01.0');
+    expect(write.detail).toMatch(/02:01\.0 blocks translated requests \(TB\).*has ATS enabled.*untranslated/);
   });
 
   it('pass directly with DT, whatever RR says', () => {
@@ -558,6 +623,19 @@ describe('laws', () => {
 });
 
 describe('rootComplexKnowledge', () => {
+  it('has Intel’s servers send peer writes on in 64 bytes, AMD’s not, and leaves the rest open (C34, C13, C14)', () => {
+    const of = (vendor: 'intel' | 'amd', family: number, model?: number, isVirtual?: boolean) =>
+      rootComplexKnowledge({ ...makeMachine({ functions: [] }).cpu, vendor, family, model }, isVirtual)
+        .splitBytes;
+    expect([0x3f, 0x4f, 0x55, 0x8f].map((model) => of('intel', 6, model))).toEqual([64, 64, 64, 64]);
+    expect([of('amd', 0x17), of('amd', 0x19)]).toEqual([null, null]);
+    expect([of('intel', 6, 0xc6), of('intel', 6, 0x01), of('intel', 6, 0x8f, true)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('names a source or says why there is none', () => {
     for (const family of [0x10, 0x15, 0x17, 0x19, 0x1a, 0x1b]) {
       const knowledge = rootComplexKnowledge({

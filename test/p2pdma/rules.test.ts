@@ -67,6 +67,18 @@ describe('rulesFor', () => {
     expect(rulesFor('7.2')).toMatchObject({ id: 'linux-7.2', unverified: null });
   });
 
+  it('does not take a candidate that was read for its release, however the release is written', () => {
+    const both = ['5.14-rc5..5.17-rc5', '5.19..7.0'];
+    for (const release of ['5.17', '5.17.0', '5.17.3']) {
+      expect(intervalNames(release), release).toEqual(both);
+      expect(rulesFor(release).unverified, release).toBe('gap');
+    }
+    for (const release of ['5.17-rc5', '5.17.0-rc5', '5.14-rc5', '5.14', '5.14.0']) {
+      expect(intervalNames(release), release).toEqual(['5.14-rc5..5.17-rc5']);
+    }
+    expect(intervalNames('7.1-mergewindow')).toEqual(['7.1-mergewindow..7.1.2']);
+  });
+
   it('uses the newest rules, and says so, without a version and beyond the newest', () => {
     for (const release of [undefined, '', 'no release at all']) {
       expect(rulesFor(release)).toMatchObject({

@@ -8,6 +8,7 @@ import {
   netGBs,
   paddedPayloadBytes,
   pathGoodput,
+  rawGBs,
   readLoad,
   requestOverheadBytes,
   writeGoodputGBs,
@@ -87,6 +88,23 @@ describe('a path', () => {
     const twice = linkGoodputGBs({ ...g3x8, isTwice: true }, 'write', 256, 512);
     expect(once).toBeCloseTo(7.183028, 5);
     expect(twice).toBeCloseTo(7.112075, 5);
+  });
+
+  it('counts the size in which writes come down a link after a split; reads keep theirs', () => {
+    const split = { ...g3x16, writeBytesMax: 64 };
+    // W17 of the timing model.
+    expect(linkGoodputGBs(split, 'write', 256, 512)).toBeCloseTo(11.427545, 5);
+    expect(linkGoodputGBs(split, 'write', 32, 512)).toBe(linkGoodputGBs(g3x16, 'write', 32, 512));
+    expect(linkGoodputGBs(split, 'read', 256, 512)).toBe(linkGoodputGBs(g3x16, 'read', 256, 512));
+    const narrow = pathGoodput({ links: [g3x16, split], mpsBytes: 256, mrrsBytes: 512, operation: 'write' });
+    expect(narrow.narrowest).toBe(split);
+  });
+
+  it('up and down with a split is limited by the way down, beside the acknowledgements of large packets', () => {
+    const goodput = linkGoodputGBs({ ...g3x16, isTwice: true, writeBytesMax: 64 }, 'write', 256, 512);
+    const capacity = netGBs(g3x16) - rawGBs(g3x16) * dllpShare(g3x16, 256);
+    expect(goodput).toBeCloseTo((capacity * 64) / (64 + 24), 9);
+    expect(goodput).toBeLessThan(linkGoodputGBs({ ...g3x16, isTwice: true }, 'write', 256, 512));
   });
 
   it('that is read over a link up and down also pays the requests beside the data', () => {

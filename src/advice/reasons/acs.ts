@@ -1,5 +1,12 @@
 /** What Access Control Services do on the way (PCIe Base 6.0, 6.12; Linux drivers/pci/p2pdma.c, pci_bridge_has_acs_redir). */
-import { ACS_EC, ACS_RR, ACS_TB, acsBitNames, KERNEL_REDIRECT_BITS } from '../../p2pdma/index.ts';
+import {
+  ACS_EC,
+  ACS_RR,
+  ACS_TB,
+  acsBitNames,
+  isAtsEnabled,
+  KERNEL_REDIRECT_BITS,
+} from '../../p2pdma/index.ts';
 import type { MachineFunction } from '../../topology/index.ts';
 import type { PairContext } from '../pair-context.ts';
 import { makeReason, type Reason } from '../reason-codes.ts';
@@ -96,17 +103,30 @@ function vectorText(vector: readonly boolean[]): string {
   return set.length === 0 ? 'no bit set' : `bits ${set.join(', ')}`;
 }
 
-/** Translation Blocking stops requests that carry an already translated address, at the port they enter by. */
+/**
+ * Translation Blocking stops requests that carry an already translated address, at the port they enter by. A client with ATS
+ * enabled may send such requests and others; which ones, no register tells.
+ */
 function translationReasons(context: PairContext): Reason[] {
   const ports = [context.client, ...context.aboveClient].filter(
     (fn) => fn.acs != null && (fn.acs.control & ACS_TB) !== 0,
   );
+  const ats = isAtsEnabled(context.client);
+  const client =
+    ats === true
+      ? 'ATS is enabled at the client, and what it sends with such addresses does not arrive'
+      : ats === false
+        ? 'ATS is not enabled at the client, so that nothing is stopped'
+        : 'whether ATS is enabled at the client is not known';
   return ports.map((fn) =>
     makeReason('ACS_TRANSLATION_BLOCKED', {
       at: fn.bdf,
       evidence: { register: 'ACS Control', value: hex16(fn.acs!.control) },
-      detail: `${fn.bdf} blocks requests with translated addresses (TB), so the client cannot use ATS on this way; untranslated requests pass`,
-      hint: 'the kernel sets TB for untrusted devices and where ATS is disabled (`pci=noats`); without ATS nothing is lost',
+      detail: `${fn.bdf} blocks requests with translated addresses (TB), and no others; ${client}`,
+      hint:
+        ats === true
+          ? 'verify with data; with `pci=noats` the client sends no translated addresses'
+          : 'the kernel sets TB for untrusted devices and where ATS is disabled (`pci=noats`); without ATS nothing is lost',
     }),
   );
 }

@@ -66,7 +66,7 @@ export async function runBench(options: BenchCommandOptions, io: Io): Promise<nu
   try {
     for (const end of ends) {
       const write = end === writtenEnd;
-      targets.push(openBlockTarget(end.path, { look: liveTree, write, depth: options.depth }));
+      targets.push(openBlockTarget(end.path, { look: liveTree, write, depth: options.depth, expected: end }));
     }
     const source = targets[0]!;
     const target = targets.at(-1)!;
@@ -206,11 +206,18 @@ async function finish(
   io: Io,
 ): Promise<number> {
   const status = signalStatus ?? (result.outcome === 'done' ? 0 : EXIT_FAILED);
+  io.exitWith?.(status);
+  tellTrouble(result, io);
   if (options.json === true) {
     await io.out(`${JSON.stringify(benchJson(result, choice, depth, options, status), null, 2)}\n`);
   } else {
     await io.out(benchText(result, choice, depth, options));
   }
+  return status;
+}
+
+/** Before the figures: a reader of stdout that went away must not turn a failure into a success. */
+function tellTrouble(result: LoadResult, io: Io): void {
   if (result.failure !== undefined) {
     const { failure } = result;
     const advice = failure.status === STATUS.UNREACHABLE ? '; `peerlane check` shows the verdict' : '';
@@ -220,7 +227,6 @@ async function finish(
   } else if (result.outcome === 'stopped') {
     io.err('peerlane: stopped; the figures are of the rounds so far [COPY_STOPPED]\n');
   }
-  return status;
 }
 
 function benchText(

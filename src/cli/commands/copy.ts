@@ -1,5 +1,4 @@
 /** `peerlane copy`: from one device or file to another, through peer memory where the machine allows it. */
-import { rmSync } from 'node:fs';
 import { type Span, STATUS } from '../../access/index.ts';
 import { allocateHostMemory, type LinuxBlockTarget, liveTree, openBlockTarget } from '../../linux/index.ts';
 import {
@@ -59,7 +58,12 @@ export async function runCopy(options: CopyCommandOptions, io: Io): Promise<numb
     await confirmWrite(io, options.yes, `Overwrite ${options.destination} with ${options.source}?`);
   }
   const first = await copyOnce(options, choice, source, destination, io);
-  if (!isRefusedByKernel(first.result) || options.fallback !== true || choice.kind === 'host') {
+  if (
+    !isRefusedByKernel(first.result) ||
+    options.fallback !== true ||
+    choice.kind === 'host' ||
+    first.signalStatus !== undefined
+  ) {
     return finish(first, choice, options, io);
   }
   const again: RouteChoice = {
@@ -103,9 +107,14 @@ async function copyOnce(
 ): Promise<Ran> {
   const targets: LinuxBlockTarget[] = [];
   const spans: Span[] = [];
-  let isBegun = false;
+  let undo: (() => void) | undefined;
   try {
-    const source = openBlockTarget(sourceEnd.path, { look: liveTree, exclusive: true, depth: options.depth });
+    const source = openBlockTarget(sourceEnd.path, {
+      look: liveTree,
+      exclusive: true,
+      depth: options.depth,
+      expected: sourceEnd,
+    });
     targets.push(source);
     const lengthBytes = options.size ?? Math.max(0, source.sizeBytes - options.offset);
     // Before the destination, which may be a file that is made only now.
@@ -115,14 +124,18 @@ async function copyOnce(
       write: true,
       createBytes: options.offset + lengthBytes,
       depth: options.depth,
+      expected: destinationEnd,
     });
     targets.push(target);
+    undo = () => target.undoOpening();
     const unitBytes = Math.max(source.blockBytes, target.blockBytes);
     const chunkBytes = Math.min(
       options.chunk,
       Math.max(unitBytes, Math.ceil(lengthBytes / unitBytes) * unitBytes),
     );
-    const { span, ...buffer } = allocateBuffer(choice, { chunkBytes, depth: options.depth }, unitBytes);
+    // No more memory than there are chunks: verification touches all of it.
+    const depth = Math.max(1, Math.min(options.depth, Math.ceil(lengthBytes / Math.max(1, chunkBytes))));
+    const { span, ...buffer } = allocateBuffer(choice, { chunkBytes, depth }, unitBytes);
     spans.push(span);
     const verify = options.verify === true ? verifySpans(buffer.chunkBytes * buffer.depth, spans) : undefined;
     const progress = new ProgressLine(io, nowNs);
@@ -139,25 +152,27 @@ async function copyOnce(
       ...(verify === undefined ? {} : { verify }),
     });
     const signals = watchSignals(() => copy.stop());
-    isBegun = true;
+    undo = undefined;
     try {
       const result = await copy.run();
+      if (isRefusedByKernel(result)) {
+        // Nothing was written, so the destination can be as it was, also for a second attempt.
+        undo = () => target.undoOpening();
+      }
       return { result, buffer, signalStatus: signals.exitStatus() };
     } finally {
       signals.end();
       progress.clear();
     }
   } finally {
+    // A refusal leaves no file behind that was not there, and none longer than it was.
+    undo?.();
     // Targets first: closing waits for requests, and memory must not go before them.
     for (const target of targets) {
       await target.close();
     }
     for (const span of spans) {
       span.close();
-    }
-    if (!isBegun && destinationEnd.stats === undefined) {
-      // A refusal leaves no empty file behind.
-      rmSync(destinationEnd.path, { force: true });
     }
   }
 }
@@ -181,13 +196,15 @@ function progressText(state: CopyProgress): string {
 async function finish(ran: Ran, choice: RouteChoice, options: CopyCommandOptions, io: Io): Promise<number> {
   const { result } = ran;
   const status = ran.signalStatus ?? (result.outcome === 'done' ? 0 : EXIT_FAILED);
+  // The trouble first, and the status: a reader of stdout that went away must not turn a failure into a success.
+  io.exitWith?.(status);
+  if (result.outcome !== 'done') {
+    io.err(`peerlane: ${troubleText(result, options)}\n`);
+  }
   if (options.json === true) {
     await io.out(`${JSON.stringify(copyJson(ran, choice, options, status), null, 2)}\n`);
   } else {
     await io.out(copyText(ran, choice, options));
-  }
-  if (result.outcome !== 'done') {
-    io.err(`peerlane: ${troubleText(result, options)}\n`);
   }
   return status;
 }
@@ -195,7 +212,8 @@ async function finish(ran: Ran, choice: RouteChoice, options: CopyCommandOptions
 function copyText(ran: Ran, choice: RouteChoice, options: CopyCommandOptions): string {
   const { result, buffer } = ran;
   const reduced =
-    buffer.depth < options.depth || buffer.chunkBytes < Math.min(options.chunk, result.requestedBytes)
+    buffer.depth < Math.min(options.depth, Math.ceil(result.requestedBytes / buffer.chunkBytes)) ||
+    buffer.chunkBytes < Math.min(options.chunk, result.requestedBytes)
       ? ' (less than asked for: that is what the memory had room for)'
       : '';
   const lines = [

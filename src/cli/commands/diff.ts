@@ -77,6 +77,7 @@ function because(verdict: VerdictChange, changeText: (change: Change) => string)
   const causes: Readonly<Record<VerdictChange['because'], string>> = {
     'kernel-rules': 'the other kernel’s rules',
     acs: 'ACS',
+    cpu: 'another CPU',
     several: 'several changes together',
     unknown: 'one of the two does not say enough',
   };

@@ -1,5 +1,6 @@
 /** `peerlane matrix`: every ordered pair of devices. */
 import { explainPair, pairLetters } from '../../advice/index.ts';
+import { compareBdf } from '../../base/index.ts';
 import { judge, judgeAll, type RuleSet } from '../../p2pdma/index.ts';
 import { type MachineFunction, MachineIndex } from '../../topology/index.ts';
 import { withCpuOption } from '../cpu-option.ts';
@@ -27,14 +28,14 @@ export function matrixFunctions(
   functions: readonly MachineFunction[],
   all: boolean,
 ): readonly MachineFunction[] {
-  if (all) {
-    return functions;
-  }
-  return functions.filter(
+  const chosen = functions.filter(
     (fn) =>
-      (fn.headerType === undefined || fn.headerType === 0) &&
-      (fn.classCode === undefined || !LEFT_OUT_CLASSES.includes(fn.classCode >> 16)),
+      all ||
+      ((fn.headerType === undefined || fn.headerType === 0) &&
+        (fn.classCode === undefined || !LEFT_OUT_CLASSES.includes(fn.classCode >> 16))),
   );
+  // By address, whatever the order of the bus lists: that is how people look for a device.
+  return chosen.sort((a, b) => compareBdf(a.bdf, b.bdf));
 }
 
 export async function matrix(options: MatrixOptions, io: Io): Promise<number> {

@@ -46,7 +46,7 @@ export function* renderExplanation(
   yield* renderRoute('read', explanation.physical.read, style);
   yield `  path      ${wrap(verdict.path.map((at) => shortBdf(machine, at)).join(' - '), WIDTH - 12, '            ')}   ${style.dim(explanation.letters === null ? '' : `(${explanation.letters})`)}\n`;
   for (const link of explanation.links) {
-    yield `  link      ${linkLine(index, link, link === explanation.narrowest, style)}\n`;
+    yield `  link      ${linkLine(index, link, explanation, style)}\n`;
   }
   for (const candidate of verdict.candidates) {
     const text =
@@ -80,19 +80,21 @@ function* renderRoute(kind: string, route: PhysicalRoute, style: Style): Generat
   yield `  ${kind.padEnd(9)} ${paint(route.outcome)}: ${wrap(printable(route.detail), WIDTH - 14 - route.outcome.length, '            ')}\n`;
 }
 
-function linkLine(index: MachineIndex, link: LinkOnPath, isNarrowest: boolean, style: Style): string {
+function linkLine(index: MachineIndex, link: LinkOnPath, explanation: PairExplanation, style: Style): string {
   const ends = `${shortBdf(index.machine, link.upper)} - ${shortBdf(index.machine, link.lower)}`;
   const { rate } = link;
   if (rate === undefined) {
     return `${ends}  rate unknown`;
   }
   const which = link.uses === 'current' ? 'as trained now' : 'by capability';
+  const isSplit = link.payloadBytes !== undefined && link.payloadBytes < explanation.payload.mpsBytes;
+  const split = isSplit ? ` in packets of ${link.payloadBytes} B` : '';
   const goodput =
     link.goodputWriteGBs === undefined || link.goodputReadGBs === undefined
       ? ''
-      : `, write ${link.goodputWriteGBs.toFixed(2)} GB/s, read ${link.goodputReadGBs.toFixed(2)} GB/s`;
+      : `, write ${link.goodputWriteGBs.toFixed(2)} GB/s${split}, read ${link.goodputReadGBs.toFixed(2)} GB/s`;
   const line = `${ends}  ${rateText(rate)} (${which})${goodput}`;
-  return isNarrowest ? `${line}  ${style.bold('<- narrowest')}` : line;
+  return link === explanation.narrowest ? `${line}  ${style.bold('<- narrowest')}` : line;
 }
 
 /** @param alike  reasons of one code with one hint and one evidence; at least one */

@@ -6,7 +6,10 @@ import {
   type Backing,
   backingOf,
   deviceNumber,
+  diskIdentity,
+  isBelowDev,
   liveTree,
+  refuseUnsafeFile,
   refuseUnsafeWrite,
   statTarget,
 } from '../../linux/index.ts';
@@ -32,12 +35,14 @@ export function existingEnd(path: string): End {
 export function writableEnd(path: string): End {
   const folder = dirname(path);
   // A name below /dev that is not there is a mistyped device.
-  if (!existsSync(path) && !path.startsWith('/dev/') && existsSync(folder)) {
+  if (!existsSync(path) && !isBelowDev(path) && existsSync(folder)) {
     return { path, stats: undefined, backing: backingOf(liveTree(), path, statSync(folder)) };
   }
   const end = existingEnd(path);
   if (end.backing.kind === 'block') {
     refuseUnsafeWrite(liveTree(), path, end.backing);
+  } else if (end.stats !== undefined) {
+    refuseUnsafeFile(liveTree(), path, end.stats);
   }
   return end;
 }
@@ -54,7 +59,7 @@ export function assertDifferent(a: End, b: End): void {
 
 function identity(end: End, stats: Stats): string {
   return end.backing.kind === 'block'
-    ? `disk ${end.backing.device?.diskPath ?? deviceNumber(stats.rdev)}`
+    ? diskIdentity(end.backing.device, deviceNumber(stats.rdev))
     : `file ${deviceNumber(stats.dev)} ${stats.ino}`;
 }
 

@@ -54,7 +54,12 @@ if grep -q '^host ' /lab/mounts 2> /dev/null; then
   mount -t proc proc /host/proc
   mount -t sysfs sysfs /host/sys
   mount -t devtmpfs dev /host/dev
+  # Programs want a /tmp to write to. A checkout below the host's own /tmp must stay visible all the same.
+  checkout=$(cat /lab/checkout)
+  mkdir /checkout
+  mount --bind "/host$checkout" /checkout || give_up "the checkout $checkout is not there"
   mount -t tmpfs tmp /host/tmp
+  case $checkout in /tmp/*) mkdir -p "/host$checkout" && mount --bind /checkout "/host$checkout" ;; esac
   mkdir /host/tmp/lab
   mount --bind /lab /host/tmp/lab
   export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
