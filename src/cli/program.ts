@@ -222,6 +222,17 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
     .option('--fallback', 'use host memory when no peer memory can be reached')
     .option('--yes', 'write to the destination without asking')
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      `
+A block device is asked about before it is written; an existing file is overwritten, and one that is longer than what is
+copied keeps its tail. After a failure the destination holds what the report calls certain, and nothing more can be said of
+the rest.
+
+Examples:
+  peerlane copy /dev/nvme0n1 /dev/nvme1n1 --size 1G --verify
+  peerlane copy image.raw /dev/nvme1n1 --via nvme0 --yes`,
+    )
     .action(async (source, destination, options) => {
       withoutMachine('copy', 'it moves data on this machine');
       done(await (await import('./commands/copy.ts')).runCopy({ source, destination, ...options }, io));
