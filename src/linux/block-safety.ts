@@ -1,10 +1,11 @@
 /** What must not be written to: devices and files in use, and disks that hold partitions. Refusing is exit status 2. */
 import { type Stats, statSync } from 'node:fs';
 import { HostError } from '../base/index.ts';
-import type { FileTree } from '../topology/index.ts';
+import { attributeOrUndefined, type FileTree } from '../topology/index.ts';
 import type { Backing } from './backing.ts';
-import { type BlockDevice, twinsOf } from './block-device.ts';
+import { type BlockDevice, type DeviceNumber, readBlockDeviceByName, twinsOf } from './block-device.ts';
 import { readBackings, readSwaps, usesOf } from './block-usage.ts';
+import { type Opener, openersOf } from './open-files.ts';
 
 /** @throws {HostError} HOST_IN_USE, HOST_HAS_PARTITIONS, HOST_READ_ONLY */
 export function refuseUnsafeWrite(tree: FileTree, path: string, backing: Backing): void {
@@ -33,6 +34,56 @@ export function refuseUnsafeWrite(tree: FileTree, path: string, backing: Backing
       detail: { path },
     });
   }
+}
+
+/** udev and its like look into a device that was just written, read-only and for a moment. */
+const LOOKS = 10;
+const PAUSE_MS = 50;
+const OPENERS_SHOWN = 4;
+
+/**
+ * Programs that hold the device, its disk, its partitions or another name of them open, claimed or not.
+ * @param look  who holds one of the devices now; for tests
+ * @throws {HostError} HOST_IN_USE
+ */
+export function refuseOpenElsewhere(
+  tree: FileTree,
+  path: string,
+  device: BlockDevice,
+  look: (numbers: ReadonlySet<DeviceNumber>) => readonly Opener[] = openersOf,
+): void {
+  const numbers = numbersOf(tree, device);
+  let openers = look(numbers);
+  for (let i = 1; i < LOOKS && openers.length > 0 && !openers.some((opener) => opener.canWrite); i++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    openers = look(numbers);
+  }
+  if (openers.length === 0) {
+    return;
+  }
+  const stories = openers.map(({ pid, command }) => `process ${pid}${command === '' ? '' : ` (${command})`}`);
+  const more = stories.length > OPENERS_SHOWN ? `, and ${stories.length - OPENERS_SHOWN} more` : '';
+  throw new HostError('HOST_IN_USE', {
+    message: `${path} is in use: held open by ${stories.slice(0, OPENERS_SHOWN).join(', ')}${more}`,
+    hint: openers.length === 1 ? 'stop that program first' : 'stop these programs first',
+    detail: { path, openers },
+  });
+}
+
+/** All names under which the bytes of a device can be reached. */
+function numbersOf(tree: FileTree, device: BlockDevice): ReadonlySet<DeviceNumber> {
+  const numbers = new Set([device.number]);
+  for (const one of [device, ...twinsOf(tree, device)]) {
+    const disk = readBlockDeviceByName(tree, one.disk);
+    numbers.add(disk?.number ?? one.number);
+    for (const partition of one.partitions) {
+      const number = attributeOrUndefined(tree, `${one.path}/${partition}/dev`);
+      if (number !== undefined) {
+        numbers.add(number as DeviceNumber);
+      }
+    }
+  }
+  return numbers;
 }
 
 /**

@@ -15,10 +15,15 @@ export interface Mount {
   readonly source: string;
 }
 
-/** /proc/self/mountinfo, proc(5). Lines that are not understood are left out. */
+/** /proc/self/mountinfo. */
 export function readMounts(tree: FileTree): readonly Mount[] {
+  return parseMounts(textOf(tree, 'proc/self/mountinfo', MOUNTS_LIMIT_BYTES));
+}
+
+/** The text of a mountinfo, proc(5). Lines that are not understood are left out. */
+export function parseMounts(text: string): readonly Mount[] {
   const mounts: Mount[] = [];
-  for (const line of textOf(tree, 'proc/self/mountinfo', MOUNTS_LIMIT_BYTES).split('\n')) {
+  for (const line of text.split('\n')) {
     const dash = line.indexOf(' - ');
     const before = line.slice(0, dash).split(' ');
     const after = line.slice(dash + 3).split(' ');

@@ -21,8 +21,9 @@ import {
 import type { FileTree } from '../topology/index.ts';
 import { type Backing, backingOf, deviceNumber, isBelowDev, pathError, statTarget } from './backing.ts';
 import { diskIdentity } from './block-device.ts';
-import { inUse, refuseUnsafeFile, refuseUnsafeWrite } from './block-safety.ts';
+import { inUse, refuseOpenElsewhere, refuseUnsafeFile, refuseUnsafeWrite } from './block-safety.ts';
 import { DirectTarget, type LinuxBlockTarget } from './direct-target.ts';
+import { refuseTables } from './disk-content.ts';
 
 export interface OpenBlockOptions {
   /** A new look at sysfs and proc of the live machine: `liveTree`. Trees remember what they have listed. */
@@ -93,6 +94,10 @@ export function openBlockTarget(path: string, options: OpenBlockOptions): LinuxB
     }
     if (isWrite && stats !== undefined) {
       refuseUnsafe(now, path, opened, backing);
+      if (backing.kind === 'block' && backing.device !== undefined) {
+        refuseOpenElsewhere(now, path, backing.device);
+        refuseTables(path, opened, `/proc/self/fd/${fd}`);
+      }
     }
     if (!isBlock && isWrite && stats !== undefined && options.createBytes !== undefined) {
       change = { kind: 'lengthened', fromBytes: opened.size, toBytes: options.createBytes };

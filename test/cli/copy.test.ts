@@ -1,18 +1,25 @@
 /** The commands on files of this machine. Drives, peer memory and refusals by verdict are tried in a virtual machine. */
+import { spawn, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
+  fsyncSync,
   lstatSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/base/index.ts';
+import type { Io } from '../../src/cli/io.ts';
+import { confirmWrite } from '../../src/cli/transfer/consent.ts';
 import { liveTree, openBlockTarget } from '../../src/linux/index.ts';
 import { hasFfi } from '../support/ffi.ts';
 import { runCli } from './run-cli.ts';
@@ -269,4 +276,107 @@ describe.skipIf(!canRun)('peerlane bench', () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(new RegExp(`^peerlane: [^\\n]*; [^\\n]*\\[${code}\\]\\n$`));
   });
+});
+
+describe('consent to overwrite a device', () => {
+  const disk = { path: '/dev/x', holds: ['an ext4 file system', 'swap space'] };
+  const consent = async (yes: boolean, end: { path: string; holds?: readonly string[] }) => {
+    const said: string[] = [];
+    const io = {
+      ask: async (question: string) => {
+        said.push(question);
+        return 'y';
+      },
+      err: (text: string) => said.push(text),
+    } as unknown as Io;
+    await confirmWrite(io, yes, end, '/dev/y');
+    return said;
+  };
+
+  it('names what would be lost in the question, and with --yes in a warning', async () => {
+    expect(await consent(false, disk)).toEqual([
+      'Overwrite /dev/x (it holds an ext4 file system and swap space) with /dev/y? [y/N] ',
+    ]);
+    expect(await consent(true, disk)).toEqual([
+      'peerlane: warning: /dev/x holds an ext4 file system and swap space, which is overwritten\n',
+    ]);
+  });
+
+  it('says nothing of a device that is not known to hold anything', async () => {
+    expect(await consent(false, { path: '/dev/x' })).toEqual(['Overwrite /dev/x with /dev/y? [y/N] ']);
+    expect(await consent(true, { path: '/dev/x', holds: [] })).toEqual([]);
+  });
+});
+
+/** A loop device on a file of ours; undefined where they cannot be made. */
+function loopDevice(name: string): string | undefined {
+  writeFileSync(path(name), new Uint8Array(4 << 20));
+  const made = spawnSync('losetup', ['--find', '--show', path(name)], { encoding: 'utf8' });
+  return made.status === 0 ? made.stdout.trim() : undefined;
+}
+
+const loop = canRun ? loopDevice('loop') : undefined;
+if (loop === undefined) {
+  console.log('skipped: no loop devices here (root and losetup make them)');
+} else {
+  afterAll(() => void spawnSync('losetup', ['--detach', loop]));
+}
+
+describe.skipIf(loop === undefined)('peerlane copy to a block device that nobody claims', () => {
+  const copy = (...more: string[]) => runCli(['copy', path('source'), loop!, '--via', 'host', ...more]);
+  const put = (offset: number, bytes: Uint8Array) => {
+    const fd = openSync(loop!, 'r+');
+    writeSync(fd, bytes, 0, bytes.length, offset);
+    fsyncSync(fd);
+    closeSync(fd);
+  };
+
+  it('warns of what it holds, once, and copies', async () => {
+    put(4086, new TextEncoder().encode('SWAPSPACE2'));
+    const { status, stderr } = await copy('--yes');
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: `peerlane: warning: ${loop} holds swap space, which is overwritten\n`,
+    });
+    // Random content now, also for the page cache: nothing to warn of.
+    expect(await copy('--yes')).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('refuses a partition table that the kernel does not show, and leaves it', async () => {
+    const table = new Uint8Array(512);
+    table.set([0, 0x20, 0x21, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0], 446);
+    table.set([0x55, 0xaa], 510);
+    put(0, table);
+    expect(await copy('--yes')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/an MBR partition table.*\[HOST_HAS_PARTITIONS\]\n$/),
+    });
+    // The same for programs that open it without a look before.
+    expect(() => openBlockTarget(loop!, { look: liveTree, write: true })).toThrow('an MBR partition table');
+    expect(Buffer.compare(readFileSync(loop!).subarray(0, 512), table)).toBe(0);
+    put(0, new Uint8Array(512));
+    expect(await copy('--yes')).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it.each(['r', 'r+'])(
+    'refuses a device that another program holds open (%s) without a claim',
+    async (flags) => {
+      const fd = openSync(loop!, flags);
+      const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+      closeSync(fd);
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      try {
+        await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+        const { status, stderr } = await copy('--yes');
+        expect(status).toBe(2);
+        expect(stderr).toContain(`held open by process ${child.pid} (sleep); stop that program first`);
+        expect(stderr).toContain('[HOST_IN_USE]');
+        expect(() => openBlockTarget(loop!, { look: liveTree, write: true })).toThrow('(sleep)');
+      } finally {
+        child.kill();
+        await ended;
+      }
+      expect((await copy('--yes')).status).toBe(0);
+    },
+  );
 });

@@ -59,7 +59,7 @@ export async function runBench(options: BenchCommandOptions, io: Io): Promise<nu
   const choice = chosenRoute(options, ends, io);
   if (writtenEnd !== undefined) {
     // A load destroys files as well as devices, so both need consent.
-    await confirmWrite(io, options.yes, `Overwrite ${writtenEnd.path} with the load's data?`);
+    await confirmWrite(io, options.yes, writtenEnd, "the load's data");
   }
   const targets: LinuxBlockTarget[] = [];
   const spans: Span[] = [];

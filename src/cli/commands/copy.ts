@@ -55,7 +55,7 @@ export async function runCopy(options: CopyCommandOptions, io: Io): Promise<numb
   assertDifferent(source, destination);
   const choice = await chosenRoute(options, [source, destination], io);
   if (destination.backing.kind === 'block') {
-    await confirmWrite(io, options.yes, `Overwrite ${options.destination} with ${options.source}?`);
+    await confirmWrite(io, options.yes, destination, options.source);
   }
   const first = await copyOnce(options, choice, source, destination, io);
   if (

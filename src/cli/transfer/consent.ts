@@ -1,16 +1,27 @@
 /** Nothing is written to a block device without a person's yes. */
 import { CopyError } from '../../base/index.ts';
 import type { Io } from '../io.ts';
+import type { End } from './ends.ts';
 
 /**
- * Asks on a terminal. In a script `--yes` is the only consent.
+ * Asks on a terminal. In a script `--yes` is the only consent, and what is lost is told as a warning.
  * @throws {CopyError} COPY_NOT_CONFIRMED (exit status 2)
  */
-export async function confirmWrite(io: Io, yes: boolean | undefined, question: string): Promise<void> {
+export async function confirmWrite(
+  io: Io,
+  yes: boolean | undefined,
+  end: Pick<End, 'path' | 'holds'>,
+  withWhat: string,
+): Promise<void> {
+  const holds = (end.holds ?? []).join(' and ');
   if (yes === true) {
+    if (holds !== '') {
+      io.err(`peerlane: warning: ${end.path} holds ${holds}, which is overwritten\n`);
+    }
     return;
   }
-  const answer = await io.ask(`${question} [y/N] `);
+  const losing = holds === '' ? '' : ` (it holds ${holds})`;
+  const answer = await io.ask(`Overwrite ${end.path}${losing} with ${withWhat}? [y/N] `);
   if (answer !== undefined && /^\s*y(es)?\s*$/i.test(answer)) {
     return;
   }

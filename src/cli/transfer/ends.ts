@@ -9,6 +9,8 @@ import {
   diskIdentity,
   isBelowDev,
   liveTree,
+  refuseOpenElsewhere,
+  refuseTables,
   refuseUnsafeFile,
   refuseUnsafeWrite,
   statTarget,
@@ -20,6 +22,8 @@ export interface End {
   /** Undefined: a file that is still to be made. */
   readonly stats: Stats | undefined;
   readonly backing: Backing;
+  /** Of a device that will be written, what it was seen to hold: `an ext4 file system`. */
+  readonly holds?: readonly string[];
 }
 
 /** Something that is there. @throws {HostError} see `statTarget` */
@@ -40,7 +44,12 @@ export function writableEnd(path: string): End {
   }
   const end = existingEnd(path);
   if (end.backing.kind === 'block') {
-    refuseUnsafeWrite(liveTree(), path, end.backing);
+    const tree = liveTree();
+    refuseUnsafeWrite(tree, path, end.backing);
+    if (end.backing.device !== undefined && end.stats !== undefined) {
+      refuseOpenElsewhere(tree, path, end.backing.device);
+      return { ...end, holds: refuseTables(path, end.stats).map(({ name }) => name) };
+    }
   } else if (end.stats !== undefined) {
     refuseUnsafeFile(liveTree(), path, end.stats);
   }
