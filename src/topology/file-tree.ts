@@ -30,13 +30,7 @@ const decoder = new TextDecoder('utf-8', { fatal: false });
 /** Most attribute files in sysfs hold one short line; nothing longer than a page is ever one. */
 export const ATTRIBUTE_LIMIT_BYTES = 4096;
 
-/** One line of text, trimmed, or why there is none. */
-export function readAttribute(tree: FileTree, path: string): string | Absence {
-  const bytes = tree.read(path, ATTRIBUTE_LIMIT_BYTES);
-  return typeof bytes === 'string' ? bytes : decoder.decode(bytes).trim();
-}
-
-/** The same where the reason does not matter. */
+/** One line of text, trimmed; undefined where there is none, whatever the reason. */
 export function attributeOrUndefined(tree: FileTree, path: string): string | undefined {
   const bytes = tree.read(path, ATTRIBUTE_LIMIT_BYTES);
   return typeof bytes === 'string' ? undefined : decoder.decode(bytes).trim();

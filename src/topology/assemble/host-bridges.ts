@@ -144,6 +144,11 @@ function withoutRings(
   });
 }
 
+/** Stands for some host bridge of a domain, where the input does not say which. */
+export function someHostBridgeKey(domain: number): string {
+  return `pci${domain.toString(16).padStart(4, '0')}:??`;
+}
+
 /** `pci0000:00`: the name that Linux gives the host bridge of a root bus. */
 export function hostBridgeKey(domain: number, rootBus: number): string {
   return `pci${domain.toString(16).padStart(4, '0')}:${rootBus.toString(16).padStart(2, '0')}`;

@@ -6,6 +6,7 @@ import {
   type HostBridgeDraft,
   hostBridgeKey,
   type MachineDraft,
+  someHostBridgeKey,
 } from '../assemble/index.ts';
 import type { ClassName, Gap, Machine } from '../machine.ts';
 import {
@@ -203,7 +204,7 @@ function placeOf(
   if (hostBridge === undefined) {
     return bus === 0
       ? { parent: null }
-      : { parent: null, hiddenAbove: true, hostBridge: `pci${domain.toString(16).padStart(4, '0')}:??` };
+      : { parent: null, hiddenAbove: true, hostBridge: someHostBridgeKey(domain) };
   }
   return { parent: null, hiddenAbove: bus !== hostBridge.rootBus, hostBridge: hostBridge.key };
 }

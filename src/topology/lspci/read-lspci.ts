@@ -1,6 +1,6 @@
 /** From scanned text to a machine: what follows only when all functions are known. */
 import { type Bdf, bdfParts, InputError } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble/index.ts';
+import { assembleMachine, type FunctionDraft, someHostBridgeKey } from '../assemble/index.ts';
 import { type ConfigFacts, factsFromConfig, findingsAt } from '../config/index.ts';
 import type { Finding, Gap, LinkState, Machine } from '../machine.ts';
 import { checkTextSize, FUNCTIONS_MAX, headerTypeOfClass } from '../text/index.ts';
@@ -140,7 +140,7 @@ function placeOf(
     return { parent: null };
   }
   const { domain } = bdfParts(facts.bdf);
-  return { parent: null, hiddenAbove: true, hostBridge: `pci${domain.toString(16).padStart(4, '0')}:??` };
+  return { parent: null, hiddenAbove: true, hostBridge: someHostBridgeKey(domain) };
 }
 
 function headerTypeOf(facts: FunctionFacts): number | undefined {

@@ -1,6 +1,6 @@
 /** NCCL's and RCCL's topology XML to a machine. */
 import { type Bdf, bdfParts, InputError, toBdf } from '../../base/index.ts';
-import { assembleMachine, type FunctionDraft } from '../assemble/index.ts';
+import { assembleMachine, type FunctionDraft, someHostBridgeKey } from '../assemble/index.ts';
 import type { ClassName, Cpu, Finding, Gap, LinkRate, Machine } from '../machine.ts';
 import {
   architectureOf,
@@ -173,7 +173,7 @@ function placeOf(
   if (parent !== undefined && bdfParts(parent).domain === domain) {
     return { parent, hiddenAbove: true };
   }
-  return { parent: null, hiddenAbove: true, hostBridge: `pci${domain.toString(16).padStart(4, '0')}:??` };
+  return { parent: null, hiddenAbove: true, hostBridge: someHostBridgeKey(domain) };
 }
 
 function subsystemOf(pci: XmlElement): Pick<FunctionDraft, 'subsystemVendorId' | 'subsystemDeviceId'> {
