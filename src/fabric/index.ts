@@ -1,0 +1,22 @@
+/**
+ * The simulated PCI Express machine: root complexes, switches, bridges and endpoints that carry real bytes.
+ *
+ * It routes by what stands in config space, with its own code: it knows nothing of `p2pdma`, which predicts what happens
+ * here. Device models plug in through `model.ts`; drivers see it through `access.PciFunction`. Read `model.ts` first, then
+ * `tree/fabric.ts`.
+ *
+ * Follows the PCI Express Base Specification 6.0. Leaves out on purpose: time and bandwidth (an untimed machine, or one
+ * with random delays), link training, electrical matters.
+ */
+export {
+  DONE,
+  type EventHandler,
+  type Executor,
+  PENDING,
+  type Status,
+  type TimerId,
+} from '../access/index.ts';
+export * from './event-queue.ts';
+export { type Background, Memory, PAGE_BYTES } from './memory/memory.ts';
+export { patternBytes, patternSeed } from './memory/pattern.ts';
+export * from './model.ts';
