@@ -47,6 +47,8 @@ export interface RegisterMeta {
   /** Bytes from the start of its structure. */
   readonly offset: number;
   readonly widthBits: 8 | 16 | 24 | 32 | 64;
+  /** Of a register without fields: how software may write the whole of it. Undefined: it may not. */
+  readonly access: Access | undefined;
   /** In order of their lowest bit. */
   readonly fields: readonly Field[];
   /** The whole register, unsigned. 64-bit registers lose precision from 2^53 on: read their two dwords instead. */
@@ -62,6 +64,7 @@ export function register<const Specs extends Record<string, FieldSpec>>(
   offset: number,
   widthBits: 8 | 16 | 24 | 32 | 64,
   specs: Specs,
+  access?: Access,
 ): Register<Extract<keyof Specs, string>> {
   const fields: Field[] = [];
   const byName: Record<string, Field> = {};
@@ -91,6 +94,7 @@ export function register<const Specs extends Record<string, FieldSpec>>(
     name,
     offset,
     widthBits,
+    access,
     fields,
     value: makeReader(offset, widthBits),
     setValue: makeWriter(offset, widthBits),
@@ -98,9 +102,14 @@ export function register<const Specs extends Record<string, FieldSpec>>(
   return Object.assign({}, byName, meta) as unknown as Register<Extract<keyof Specs, string>>;
 }
 
-/** A register without fields of its own: a counter, an address, a log. */
-export function plain(name: string, offset: number, widthBits: 8 | 16 | 24 | 32 | 64): Register<never> {
-  return register(name, offset, widthBits, {});
+/** A register without fields of its own: a counter, an address, a log. Without an access type it is read-only. */
+export function plain(
+  name: string,
+  offset: number,
+  widthBits: 8 | 16 | 24 | 32 | 64,
+  access?: Access,
+): Register<never> {
+  return register(name, offset, widthBits, {}, access);
 }
 
 /** Bytes that the specification keeps for itself; named so that a hole is always a mistake. */

@@ -3,18 +3,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RegisterMeta, Structure } from '../../src/base/index.ts';
 import * as spec from '../../src/spec/index.ts';
+import * as nvme from '../../src/spec/nvme/index.ts';
 
 const isStructure = (value: unknown): value is Structure =>
   typeof value === 'object' && value !== null && 'registers' in value && 'source' in value;
 const isRegister = (value: unknown): value is RegisterMeta =>
   typeof value === 'object' && value !== null && 'widthBits' in value && 'fields' in value;
 
-const structures = Object.values(spec).filter(isStructure);
+// Most NVMe tables are of memory, which has no access types and is longer: their tests are in nvme/.
+const ofNvme = new Set<unknown>(Object.values(nvme));
+const others = Object.values(spec).filter((value: unknown) => !ofNvme.has(value));
+
+const structures = others.filter(isStructure);
 const registers = [
-  ...new Set([
-    ...Object.values(spec).filter(isRegister),
-    ...structures.flatMap((structure) => structure.registers),
-  ]),
+  ...new Set([...others.filter(isRegister), ...structures.flatMap((structure) => structure.registers)]),
 ];
 
 describe('register tables', () => {

@@ -2,8 +2,8 @@
 import { plain, reserved, structure } from '../../base/index.ts';
 import { CAPABILITY_ID_REGISTER, NEXT_CAPABILITY_POINTER } from './capability-header.ts';
 
-export const SSVID = plain('SSVID', 0x04, 16);
-export const SSID = plain('SSID', 0x06, 16);
+export const SSVID = plain('SSVID', 0x04, 16, 'HwInit');
+export const SSID = plain('SSID', 0x06, 16, 'HwInit');
 
 export const BRIDGE_SUBSYSTEM = structure(
   'Bridge Subsystem Vendor ID',

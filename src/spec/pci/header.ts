@@ -14,8 +14,8 @@ export const EXTENDED_CONFIG_SPACE_BYTES = 0x1000;
 /** What a function that is not there answers to a read of Vendor ID. PCI 3.0, 6.1. */
 export const VENDOR_ID_NONE = 0xffff;
 
-export const VENDOR_ID = plain('Vendor ID', 0x00, 16);
-export const DEVICE_ID = plain('Device ID', 0x02, 16);
+export const VENDOR_ID = plain('Vendor ID', 0x00, 16, 'HwInit');
+export const DEVICE_ID = plain('Device ID', 0x02, 16, 'HwInit');
 
 /** PCI 3.0, 6.2.2; PCIe Base 6.0, 7.5.1.1.3. */
 export const COMMAND = register('Command', 0x04, 16, {
@@ -57,7 +57,7 @@ export const CLASS_CODE = register('Class Code', 0x09, 24, {
   Base_Class_Code: bits(23, 16, 'RO'),
 });
 
-export const CACHE_LINE_SIZE = plain('Cache Line Size', 0x0c, 8);
+export const CACHE_LINE_SIZE = plain('Cache Line Size', 0x0c, 8, 'RW');
 export const LATENCY_TIMER = plain('Latency Timer', 0x0d, 8);
 
 export const HEADER_TYPE = register('Header Type', 0x0e, 8, {
@@ -134,7 +134,7 @@ function expansionRom(offset: number) {
   });
 }
 
-export const INTERRUPT_LINE = plain('Interrupt Line', 0x3c, 8);
+export const INTERRUPT_LINE = plain('Interrupt Line', 0x3c, 8, 'RW');
 /** 0 none, 1 to 4: INTA# to INTD#. */
 export const INTERRUPT_PIN = plain('Interrupt Pin', 0x3d, 8);
 export const CAPABILITIES_POINTER = plain('Capabilities Pointer', 0x34, 8);
@@ -143,8 +143,8 @@ export const TYPE0_BARS: readonly BaseAddressRegister[] = [0, 1, 2, 3, 4, 5].map
   baseAddressRegister(index, 0x10 + 4 * index),
 );
 export const TYPE0_ROM = expansionRom(0x30);
-export const SUBSYSTEM_VENDOR_ID = plain('Subsystem Vendor ID', 0x2c, 16);
-export const SUBSYSTEM_ID = plain('Subsystem ID', 0x2e, 16);
+export const SUBSYSTEM_VENDOR_ID = plain('Subsystem Vendor ID', 0x2c, 16, 'HwInit');
+export const SUBSYSTEM_ID = plain('Subsystem ID', 0x2e, 16, 'HwInit');
 
 export const TYPE0_HEADER = structure('Type 0 Configuration Header', 'PCIe Base 6.0, 7.5.1.2', 0x40, [
   ...COMMON,
@@ -164,9 +164,9 @@ export const TYPE0_HEADER = structure('Type 0 Configuration Header', 'PCIe Base 
 export const TYPE1_BARS: readonly BaseAddressRegister[] = [0, 1].map((index) =>
   baseAddressRegister(index, 0x10 + 4 * index),
 );
-export const PRIMARY_BUS_NUMBER = plain('Primary Bus Number', 0x18, 8);
-export const SECONDARY_BUS_NUMBER = plain('Secondary Bus Number', 0x19, 8);
-export const SUBORDINATE_BUS_NUMBER = plain('Subordinate Bus Number', 0x1a, 8);
+export const PRIMARY_BUS_NUMBER = plain('Primary Bus Number', 0x18, 8, 'RW');
+export const SECONDARY_BUS_NUMBER = plain('Secondary Bus Number', 0x19, 8, 'RW');
+export const SUBORDINATE_BUS_NUMBER = plain('Subordinate Bus Number', 0x1a, 8, 'RW');
 
 /** PCI-to-PCI Bridge 1.2, 3.2.5.6. Bits 15:12 of an address; the capability nibble says 16 (0) or 32 (1) bits. */
 function ioWindow(name: string, offset: number) {
@@ -207,10 +207,10 @@ function prefetchableWindow(name: string, offset: number) {
 }
 export const PREFETCHABLE_MEMORY_BASE = prefetchableWindow('Prefetchable Memory Base', 0x24);
 export const PREFETCHABLE_MEMORY_LIMIT = prefetchableWindow('Prefetchable Memory Limit', 0x26);
-export const PREFETCHABLE_BASE_UPPER_32_BITS = plain('Prefetchable Base Upper 32 Bits', 0x28, 32);
-export const PREFETCHABLE_LIMIT_UPPER_32_BITS = plain('Prefetchable Limit Upper 32 Bits', 0x2c, 32);
-export const IO_BASE_UPPER_16_BITS = plain('I/O Base Upper 16 Bits', 0x30, 16);
-export const IO_LIMIT_UPPER_16_BITS = plain('I/O Limit Upper 16 Bits', 0x32, 16);
+export const PREFETCHABLE_BASE_UPPER_32_BITS = plain('Prefetchable Base Upper 32 Bits', 0x28, 32, 'RW');
+export const PREFETCHABLE_LIMIT_UPPER_32_BITS = plain('Prefetchable Limit Upper 32 Bits', 0x2c, 32, 'RW');
+export const IO_BASE_UPPER_16_BITS = plain('I/O Base Upper 16 Bits', 0x30, 16, 'RW');
+export const IO_LIMIT_UPPER_16_BITS = plain('I/O Limit Upper 16 Bits', 0x32, 16, 'RW');
 export const TYPE1_ROM = expansionRom(0x38);
 
 /** PCI-to-PCI Bridge 1.2, 3.2.5.18; PCIe Base 6.0, 7.5.1.3.13. */
@@ -258,10 +258,10 @@ export const TYPE1_HEADER = structure('Type 1 Configuration Header', 'PCIe Base 
 /** A CardBus bridge keeps its capabilities pointer elsewhere. */
 export const CARDBUS_CAPABILITIES_POINTER = plain('Capabilities Pointer', 0x14, 8);
 export const CARDBUS_BUS_NUMBER = plain('CardBus Bus Number', 0x19, 8);
-export const CARDBUS_SUBORDINATE_BUS_NUMBER = plain('Subordinate Bus Number', 0x1a, 8);
+export const CARDBUS_SUBORDINATE_BUS_NUMBER = plain('Subordinate Bus Number', 0x1a, 8, 'RW');
 export const CARDBUS_SOCKET_BASE_ADDRESS = baseAddressRegister(0, 0x10, 'CardBus Socket/ExCA Base Address');
-export const CARDBUS_SUBSYSTEM_VENDOR_ID = plain('Subsystem Vendor ID', 0x40, 16);
-export const CARDBUS_SUBSYSTEM_ID = plain('Subsystem ID', 0x42, 16);
+export const CARDBUS_SUBSYSTEM_VENDOR_ID = plain('Subsystem Vendor ID', 0x40, 16, 'HwInit');
+export const CARDBUS_SUBSYSTEM_ID = plain('Subsystem ID', 0x42, 16, 'HwInit');
 
 /** PC Card Standard 8.0, 4.5.2.2.14. */
 export const CARDBUS_BRIDGE_CONTROL = register('Bridge Control', 0x3e, 16, {

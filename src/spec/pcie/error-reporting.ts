@@ -93,8 +93,8 @@ export const ROOT_ERROR_STATUS = register('Root Error Status', 0x30, 32, {
 });
 
 /** 7.8.4.11. */
-export const ERR_COR_SOURCE = plain('ERR_COR Source Identification', 0x34, 16);
-export const ERR_FATAL_NONFATAL_SOURCE = plain('ERR_FATAL/NONFATAL Source Identification', 0x36, 16);
+export const ERR_COR_SOURCE = plain('ERR_COR Source Identification', 0x34, 16, 'ROS');
+export const ERR_FATAL_NONFATAL_SOURCE = plain('ERR_FATAL/NONFATAL Source Identification', 0x36, 16, 'ROS');
 
 const FUNCTION_PART = [
   EXTENDED_CAPABILITY_HEADER,
@@ -104,7 +104,7 @@ const FUNCTION_PART = [
   CORRECTABLE_ERROR_STATUS,
   CORRECTABLE_ERROR_MASK,
   ADVANCED_ERROR_CAPABILITIES_AND_CONTROL,
-  ...[0, 1, 2, 3].map((index) => plain(`Header Log ${index}`, 0x1c + 4 * index, 32)),
+  ...[0, 1, 2, 3].map((index) => plain(`Header Log ${index}`, 0x1c + 4 * index, 32, 'ROS')),
 ];
 const ROOT_PART = [ROOT_ERROR_COMMAND, ROOT_ERROR_STATUS, ERR_COR_SOURCE, ERR_FATAL_NONFATAL_SOURCE];
 const SOURCE = 'PCIe Base 6.0, 7.8.4';
@@ -118,5 +118,5 @@ export const AER_ROOT = structure('Advanced Error Reporting', SOURCE, 0x38, [...
 /** Behind the root part, also where that is empty, in functions that take end-to-end TLP prefixes. 7.8.4.12. */
 export const AER_PREFIX_LOG_OFFSET = 0x38;
 export const AER_PREFIX_LOG = structure('TLP Prefix Log', 'PCIe Base 6.0, 7.8.4.12', 0x10, [
-  ...[0, 1, 2, 3].map((index) => plain(`TLP Prefix Log ${index}`, 4 * index, 32)),
+  ...[0, 1, 2, 3].map((index) => plain(`TLP Prefix Log ${index}`, 4 * index, 32, 'ROS')),
 ]);

@@ -28,9 +28,9 @@ export const SRIOV_STATUS = register('SR-IOV Status', 0x0a, 16, {
   VF_Migration_Status: bit(0, 'RW1C'),
 });
 
-export const INITIAL_VFS = plain('InitialVFs', 0x0c, 16);
-export const TOTAL_VFS = plain('TotalVFs', 0x0e, 16);
-export const NUM_VFS = plain('NumVFs', 0x10, 16);
+export const INITIAL_VFS = plain('InitialVFs', 0x0c, 16, 'HwInit');
+export const TOTAL_VFS = plain('TotalVFs', 0x0e, 16, 'HwInit');
+export const NUM_VFS = plain('NumVFs', 0x10, 16, 'RW');
 /** Routing ID of the first VF minus that of the PF. 9.3.3.9. */
 export const FIRST_VF_OFFSET = plain('First VF Offset', 0x14, 16);
 /** Routing ID distance between neighbours. 9.3.3.10. */
@@ -38,7 +38,7 @@ export const VF_STRIDE = plain('VF Stride', 0x16, 16);
 export const VF_DEVICE_ID = plain('VF Device ID', 0x1a, 16);
 /** Bit n stands for pages of 4 KiB << n. */
 export const SUPPORTED_PAGE_SIZES = plain('Supported Page Sizes', 0x1c, 32);
-export const SYSTEM_PAGE_SIZE = plain('System Page Size', 0x20, 32);
+export const SYSTEM_PAGE_SIZE = plain('System Page Size', 0x20, 32, 'RW');
 
 export const VF_BARS: readonly BaseAddressRegister[] = [0, 1, 2, 3, 4, 5].map((index) =>
   baseAddressRegister(index, 0x24 + 4 * index, `VF BAR${index}`),

@@ -1,0 +1,2 @@
+/** The plain memory endpoint. Read `memory-endpoint.ts`. */
+export * from './memory-endpoint.ts';
