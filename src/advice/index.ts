@@ -7,6 +7,7 @@
  *
  * Codes and hints are explained in docs/verdict-codes.md, the forms of a fix in docs/fixes.md. Read `explain-pair.ts` first.
  */
+export * from './acs-at-boot.ts';
 export * from './boot-loader.ts';
 export * from './diff.ts';
 export * from './diff-machine.ts';

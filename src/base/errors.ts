@@ -50,5 +50,11 @@ export class CopyError extends PeerlaneError {}
 /** The host said no: missing file, no permission, no such call. Codes start with HOST_. */
 export class HostError extends PeerlaneError {}
 
+/** A lab file that does not describe a machine; every problem with its line is in `detail.problems`. Codes start with LAB_. */
+export class LabError extends PeerlaneError {}
+
+/** An NVMe controller that cannot be used, or a command that failed. Codes start with NVME_. */
+export class NvmeError extends PeerlaneError {}
+
 /** Wrong usage of the command line. Codes start with USAGE_. */
 export class UsageError extends PeerlaneError {}

@@ -1,0 +1,247 @@
+/** A lab file from text: YAML, then the machine's own fields, then the tree, then what must hold between them. */
+import {
+  checkBuses,
+  checkNumaNodes,
+  checkVirtualFunctions,
+  checkVmdDomains,
+  type NodeReport,
+  resolveIopmem,
+  walkNodes,
+} from './checks.ts';
+import { type Origin, reservedMessage } from './entries.ts';
+import { readFields } from './kind.ts';
+import type { LabNode } from './lab-device.ts';
+import type { LabCpuVendor, LabFile, LabHostBridge, LabIopmem } from './lab-file.ts';
+import {
+  fillHostBridge,
+  fillMachine,
+  hostBridgeSchema,
+  type IopmemRaw,
+  machineSchema,
+  RESERVED,
+} from './machine-fields.ts';
+import { Names } from './names.ts';
+import { type LabPosition, Problems, shown } from './problems.ts';
+import { LAB_MARKER, LAB_VERSION } from './recognise-lab.ts';
+import type { Report } from './report.ts';
+import { TreeReader } from './tree.ts';
+import { isBlock, type LabBlock, type LabPath, type LabValue } from './values.ts';
+import { readYaml, type YamlSource } from './yaml-source.ts';
+
+export type { LabPosition } from './problems.ts';
+
+export interface LabReading {
+  readonly lab: LabFile;
+  /** Where in the text a node or host bridge of `lab` is, for problems that show later; a port that is not written, where the device is. */
+  readonly position: (node: LabNode | LabHostBridge | LabIopmem) => LabPosition | undefined;
+}
+
+/**
+ * @param label  names the file in messages
+ * @throws {LabError} LAB_SYNTAX and the other LAB_ codes; the first problem is the message, up to twenty are in `detail.problems`
+ */
+export function parseLab(text: string, label: string): LabFile {
+  return readLab(text, label).lab;
+}
+
+/** The same, with the places of things. */
+export function readLab(text: string, label: string): LabReading {
+  const problems = new Problems(label);
+  const source = readYaml(text, problems);
+  const reader = new Reader(source, problems);
+  const lab = reader.read();
+  return { lab, position: (node) => reader.position(node) };
+}
+
+const HOST_BRIDGES_MAX = 256;
+const TOP: LabPosition = { line: 1, column: 1 };
+
+class Reader {
+  readonly #source: YamlSource;
+  readonly #problems: Problems;
+  readonly #origins = new Map<object, Origin>();
+
+  constructor(source: YamlSource, problems: Problems) {
+    this.#source = source;
+    this.#problems = problems;
+  }
+
+  position(node: object): LabPosition | undefined {
+    const origin = this.#origins.get(node);
+    return origin === undefined ? undefined : this.#source.valuePosition(origin.container, origin.path);
+  }
+
+  read(): LabFile {
+    const root = this.#root();
+    const report = this.#reportOf({ container: root, path: [] });
+    const raw = readFields(machineSchema, this.#withoutReserved(root, report), report);
+    if (raw === undefined) {
+      this.#problems.throwIfAny();
+    }
+    const machine = fillMachine(raw!);
+    const names = new Names(root);
+    const tree = new TreeReader(
+      this.#source,
+      this.#problems,
+      names,
+      machine.cpu.vendor,
+      this.#origins as Map<LabNode, Origin>,
+    );
+    const hostBridges = this.#hostBridges(root, tree, machine.cpu.vendor, machine.memory.length);
+    this.#check(hostBridges, machine.memory.length, names);
+    const iopmem = this.#iopmem(root, raw!.iopmem, hostBridges, names);
+    this.#problems.throwIfAny();
+    return { ...machine, hostBridges, iopmem };
+  }
+
+  #root(): LabBlock {
+    const root = this.#source.root;
+    const marker = isBlock(root) ? root[LAB_MARKER] : undefined;
+    if (!isBlock(root) || marker === undefined) {
+      this.#problems.fail(
+        'LAB_MARKER',
+        TOP,
+        `no lab file: it does not say \`${LAB_MARKER}: ${LAB_VERSION}\``,
+      );
+    }
+    if (marker !== LAB_VERSION) {
+      const written = typeof marker === 'string' ? shown(marker) : 'something else';
+      const position = this.#source.valuePosition(root, [LAB_MARKER]);
+      this.#problems.fail(
+        'LAB_MARKER',
+        position,
+        `${LAB_MARKER}: ${LAB_VERSION} is what is read here, not ${written}`,
+      );
+    }
+    return root;
+  }
+
+  #reportOf(origin: Origin): Report {
+    return (code, path, message, isKey) => {
+      const whole: LabPath = [...origin.path, ...path];
+      const position = isKey
+        ? this.#source.keyPosition(origin.container, whole)
+        : this.#source.valuePosition(origin.container, whole);
+      this.#problems.add(code, position, message);
+    };
+  }
+
+  #withoutReserved(root: LabBlock, report: Report): LabBlock {
+    const rest: Record<string, LabValue> = {};
+    for (const [key, value] of Object.entries(root)) {
+      if (Object.hasOwn(RESERVED, key)) {
+        report('LAB_RESERVED', [key], reservedMessage(key), true);
+      } else if (key === '__proto__') {
+        report('LAB_UNKNOWN_KEY', [key], `unknown key ${shown(key)}`, true);
+      } else {
+        rest[key] = value;
+      }
+    }
+    return rest;
+  }
+
+  #hostBridges(
+    root: LabBlock,
+    tree: TreeReader,
+    cpuVendor: LabCpuVendor,
+    numaNodes: number,
+  ): LabHostBridge[] {
+    const list = this.#hostBridgeList(root);
+    return list.flatMap(({ value, origin }, index) => {
+      const { below, ...fields } = value;
+      const raw = readFields(hostBridgeSchema, fields, this.#reportOf(origin));
+      if (raw === undefined) {
+        // What is below is read all the same, so that all problems are told at once.
+        tree.readRootBus(below, { container: origin.container, path: [...origin.path, 'below'] }, null);
+        return [];
+      }
+      const bridge = fillHostBridge(raw, { index, count: list.length, numaNodes, cpuVendor });
+      const holder = { container: origin.container, path: [...origin.path, 'below'] };
+      const node = { ...bridge, below: tree.readRootBus(below, holder, bridge.identity) };
+      this.#origins.set(node, origin);
+      return [node];
+    });
+  }
+
+  #hostBridgeList(root: LabBlock): { value: LabBlock; origin: Origin }[] {
+    const written = root['host-bridges'];
+    if (written === undefined || written === null) {
+      const below = root.below ?? null;
+      return [{ value: { below }, origin: { container: root, path: [] } }];
+    }
+    if ('below' in root) {
+      const message = '`below` and `host-bridges` are two ways to write one thing: give one';
+      this.#problems.add('LAB_VALUE', this.#source.keyPosition(root, ['below']), message);
+    }
+    const items = Array.isArray(written) ? (written as readonly LabValue[]) : [written];
+    const container = Array.isArray(written) ? written : root;
+    if (items.length > HOST_BRIDGES_MAX) {
+      const position = this.#source.valuePosition(root, ['host-bridges']);
+      this.#problems.fail('LAB_TOO_LARGE', position, `more than ${HOST_BRIDGES_MAX} host bridges`);
+    }
+    return items.flatMap((item, index) => {
+      if (!isBlock(item)) {
+        const position = this.#source.valuePosition(
+          container,
+          Array.isArray(written) ? [index] : ['host-bridges'],
+        );
+        this.#problems.add(
+          'LAB_VALUE',
+          position,
+          'a host bridge is a block of keys, `{}` for one with defaults',
+        );
+        return [];
+      }
+      return [{ value: item, origin: { container: item, path: [] } }];
+    });
+  }
+
+  #check(hostBridges: readonly LabHostBridge[], numaNodes: number, names: Names): void {
+    const report: NodeReport = (node, code, path, message) => {
+      const origin = this.#origins.get(node);
+      const position =
+        origin === undefined ? TOP : this.#source.valuePosition(origin.container, [...origin.path, ...path]);
+      this.#problems.add(code, position, message);
+    };
+    checkBuses(hostBridges, report);
+    checkVmdDomains(hostBridges, report);
+    checkNumaNodes(hostBridges, numaNodes, report);
+    for (const bridge of hostBridges) {
+      checkVirtualFunctions(bridge.below, names, report);
+    }
+  }
+
+  #iopmem(
+    root: LabBlock,
+    list: readonly IopmemRaw[],
+    hostBridges: readonly LabHostBridge[],
+    names: Names,
+  ): LabIopmem[] {
+    const functions = new Map<string, LabNode>();
+    for (const bridge of hostBridges) {
+      for (const node of walkNodes(bridge.below)) {
+        if ('bars' in node) {
+          functions.set(node.name, node);
+        }
+      }
+    }
+    const written = root.iopmem;
+    return list.flatMap((raw, index) => {
+      const origin: Origin = {
+        container: root,
+        path: Array.isArray(written) ? ['iopmem', index] : ['iopmem'],
+      };
+      const report = this.#reportOf(origin);
+      if (raw.name !== undefined) {
+        names.claim(raw.name, (code, message) => report(code, [], message));
+      }
+      const name = raw.name ?? names.next('iopmem');
+      const resolved = resolveIopmem(raw, name, functions, report);
+      if (resolved === undefined) {
+        return [];
+      }
+      this.#origins.set(resolved, origin);
+      return [resolved];
+    });
+  }
+}
