@@ -33,6 +33,27 @@ export interface BarWindow {
   read32(offsetBytes: number, reader: MmioReader): number;
   /** Stores an aligned dword. */
   write32(offsetBytes: number, value: number): void;
-  /** Stores `lengthBytes` (a multiple of 4, as is the offset) in ascending order, as one or more posted writes. */
-  writeBytes(offsetBytes: number, from: Uint8Array, fromOffset: number, lengthBytes: number): void;
+  /**
+   * Stores `lengthBytes` (a multiple of 4, as is the offset) in ascending order, as one or more posted writes.
+   * @param isPayload the bytes are data of a person and not a command; a simulated machine counts the two apart
+   */
+  writeBytes(
+    offsetBytes: number,
+    from: Uint8Array,
+    fromOffset: number,
+    lengthBytes: number,
+    isPayload?: boolean,
+  ): void;
+  /**
+   * Loads `lengthBytes` (a multiple of 4, as is the offset). `into` belongs to the window until it is over.
+   * @returns 0 when the bytes are there, or MMIO_PENDING; then `reader.deliver(0)` is called
+   */
+  readBytes(
+    offsetBytes: number,
+    into: Uint8Array,
+    intoOffset: number,
+    lengthBytes: number,
+    reader: MmioReader,
+    isPayload?: boolean,
+  ): number;
 }

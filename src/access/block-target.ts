@@ -79,6 +79,8 @@ export interface Span {
    * @throws {AssertionFailure} when it is not readable, closed, or the range lies outside: a mistake of the program
    */
   copyOut(offsetBytes: number, into: Uint8Array): void;
+  /** Copies bytes into the memory. As `copyOut`, host memory only. */
+  copyIn(offsetBytes: number, from: Uint8Array): void;
   /** Sets every byte, so that a transfer that never arrives cannot look like one that did. As `copyOut`, host memory only. */
   fill(value: number): void;
   /** Gives the memory back. Idempotent. Refused with a typed error while requests use it; they must be finished first. */

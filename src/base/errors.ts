@@ -53,6 +53,9 @@ export class HostError extends PeerlaneError {}
 /** A lab file that does not describe a machine; every problem with its line is in `detail.problems`. Codes start with LAB_. */
 export class LabError extends PeerlaneError {}
 
+/** A block device over a BAR that cannot be. Codes start with IOPMEM_. */
+export class IopmemError extends PeerlaneError {}
+
 /** An NVMe controller that cannot be used, or a command that failed. Codes start with NVME_. */
 export class NvmeError extends PeerlaneError {}
 

@@ -16,7 +16,16 @@ export {
   type Status,
   type TimerId,
 } from '../access/index.ts';
+export * from './config/index.ts';
+export * from './counters.ts';
+export { Dram, type DramNode, type DramRegion } from './dram.ts';
 export * from './event-queue.ts';
+export * from './firmware/index.ts';
+export * from './iommu/index.ts';
 export { type Background, Memory, PAGE_BYTES } from './memory/memory.ts';
 export { patternBytes, patternSeed } from './memory/pattern.ts';
 export * from './model.ts';
+export * from './platform/index.ts';
+export * from './routing/index.ts';
+export * from './tlp/index.ts';
+export * from './tree/index.ts';

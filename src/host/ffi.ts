@@ -23,6 +23,7 @@ export interface Libc {
   readonly munmap: (address: number, lengthBytes: number) => number;
   /** Into JavaScript's memory, from an address. */
   readonly copyOut: (into: Uint8Array, from: number, lengthBytes: number) => number;
+  readonly copyIn: (to: number, from: Uint8Array, lengthBytes: number) => number;
   readonly memset: (address: number, value: number, lengthBytes: number) => number;
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
   readonly fallocate: (fd: number, mode: number, offset: number, lengthBytes: number) => number;
@@ -91,6 +92,7 @@ function bind(koffi: Koffi): Libc {
     ),
     munmap: self.func('int munmap(uintptr_t address, size_t length)'),
     copyOut: self.func('memcpy', 'uintptr_t', ['void *', 'uintptr_t', 'size_t']) as Libc['copyOut'],
+    copyIn: self.func('memcpy', 'uintptr_t', ['uintptr_t', 'void *', 'size_t']) as Libc['copyIn'],
     memset: self.func('uintptr_t memset(uintptr_t address, int value, size_t length)'),
     // These two are variadic in C; on the architectures of system-calls.ts integers are passed in the same way.
     ioctl: self.func('int ioctl(int fd, unsigned long request, void *argument)'),

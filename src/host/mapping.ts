@@ -79,6 +79,11 @@ export class Mapping {
     libc().copyOut(into, this.#address + offsetBytes, into.length);
   }
 
+  copyIn(offsetBytes: number, from: Uint8Array): void {
+    this.#assertTouchable(offsetBytes, from.length);
+    libc().copyIn(this.#address + offsetBytes, from, from.length);
+  }
+
   fill(value: number): void {
     this.#assertTouchable(0, this.lengthBytes);
     libc().memset(this.#address, value, this.lengthBytes);

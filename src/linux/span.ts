@@ -25,6 +25,10 @@ export class LinuxSpan implements Span {
     this.mapping.copyOut(offsetBytes, into);
   }
 
+  copyIn(offsetBytes: number, from: Uint8Array): void {
+    this.mapping.copyIn(offsetBytes, from);
+  }
+
   fill(value: number): void {
     this.mapping.fill(value);
   }

@@ -39,6 +39,8 @@ export {
 } from './recognise.ts';
 export { BLANKED, blankedCommandLine } from './snapshot/blank.ts';
 export { collectSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/collect.ts';
+export { MANIFEST_FILE, MANIFEST_SCHEMA, type Manifest } from './sysfs/manifest.ts';
+export { CLASS_FOLDERS } from './sysfs/names.ts';
 export { pciIdsText } from './sysfs/pci-ids.ts';
 export { readSysfs, type SysfsOptions } from './sysfs/read-sysfs.ts';
 export { decodeText, TEXT_LIMIT_BYTES, type TextEncoding } from './text/index.ts';

@@ -29,7 +29,7 @@ describe('codes that scripts depend on', () => {
       (match) => match[1]!,
     );
     // Prefixes that other names share: only where an error is made of them.
-    const thrown = [...text.matchAll(/new \w+Error\(\s*'((?:DMA|NVME|DEVICE)_[A-Z0-9_]+)'/g)].map(
+    const thrown = [...text.matchAll(/new \w+Error\(\s*'((?:DMA|NVME|DEVICE|IOPMEM)_[A-Z0-9_]+)'/g)].map(
       (match) => match[1]!,
     );
     used.push(...thrown);

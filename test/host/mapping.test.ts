@@ -14,6 +14,9 @@ describe.skipIf(!hasFfi())('mapped memory', () => {
     mapping.fill(0xa5);
     mapping.copyOut(8176, bytes);
     expect([...bytes]).toEqual(new Array(16).fill(0xa5));
+    mapping.copyIn(8180, Uint8Array.of(1, 2, 3));
+    mapping.copyOut(8176, bytes);
+    expect([...bytes.subarray(3, 8)]).toEqual([0xa5, 1, 2, 3, 0xa5]);
     mapping.close();
   });
 

@@ -38,6 +38,11 @@ export class FakeSpan implements Span {
     into.set(this.bytes.subarray(offsetBytes, offsetBytes + into.length));
   }
 
+  copyIn(offsetBytes: number, from: Uint8Array): void {
+    assert(this.isReadable, 'peer memory was touched');
+    this.bytes.set(from, offsetBytes);
+  }
+
   fill(value: number): void {
     assert(this.isReadable, 'peer memory was touched');
     this.bytes.fill(value);

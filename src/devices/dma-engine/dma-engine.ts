@@ -66,7 +66,7 @@ export class DmaEngine implements EndpointModel {
   #isInFlight = false;
 
   /** @param storage of its buffer: `extents` keeps patterns, `flat` moves real bytes */
-  constructor(name: string, express: ExpressDescription, storage: 'flat' | 'extents') {
+  constructor(name: string, express: ExpressDescription | null, storage: 'flat' | 'extents') {
     this.name = name;
     this.#buffer =
       storage === 'flat' ? Memory.flat(maxLengthBytes(MAXLEN)) : Memory.extents(maxLengthBytes(MAXLEN));

@@ -1,6 +1,7 @@
 /**
  * The plain memory endpoint: BARs that are memory, and nothing else. The simplest provider of peer memory, and the card of
- * the iopmem text of 2016 (a BAR of non-volatile memory).
+ * the iopmem text of 2016 (a BAR of non-volatile memory). It also stands in for any device of which only config space and
+ * BARs matter: it offers whatever capabilities it is told to and uses none of them.
  */
 import {
   type BarDescription,
@@ -10,12 +11,15 @@ import {
   type FunctionDescription,
   type FunctionPort,
   Memory,
+  type MsixDescription,
   type ResetKind,
+  type SriovDescription,
 } from '../../fabric/index.ts';
 
 export interface MemoryBarOptions {
   readonly index: number;
-  /** A power of two, at least 16. */
+  readonly kind: 'memory' | 'io';
+  /** A power of two, at least 16; an I/O BAR answers zeros. */
   readonly sizeBytes: number;
   readonly is64Bit: boolean;
   readonly isPrefetchable: boolean;
@@ -33,6 +37,10 @@ export interface MemoryEndpointOptions {
   readonly classCode: number;
   readonly bars: readonly MemoryBarOptions[];
   readonly express: ExpressDescription | null;
+  readonly msix: MsixDescription | null;
+  readonly msiVectorCount: number;
+  readonly interruptPin: number;
+  readonly sriov: SriovDescription | null;
   /** Content survives a loss of power. */
   readonly isPersistent: boolean;
   /** `flat`: real bytes from the start; `extents`: bytes where they are needed. */
@@ -57,11 +65,11 @@ export class MemoryEndpoint implements EndpointModel {
       revision: options.revision,
       classCode: options.classCode,
       bars: options.bars.map((bar) => this.#memoryBar(bar, options.storage)),
-      interruptPin: 0,
-      msix: null,
-      msiVectorCount: 0,
+      interruptPin: options.interruptPin,
+      msix: options.msix,
+      msiVectorCount: options.msiVectorCount,
       express: options.express,
-      sriov: null,
+      sriov: options.sriov,
       serialNumber: null,
     };
   }
@@ -92,6 +100,9 @@ export class MemoryEndpoint implements EndpointModel {
   onDma(): void {}
 
   #memoryBar(bar: MemoryBarOptions, storage: 'flat' | 'extents'): BarDescription {
+    if (bar.kind === 'io') {
+      return { ...bar, is64Bit: false, isPrefetchable: false, regions: [] };
+    }
     const memory = storage === 'flat' ? Memory.flat(bar.sizeBytes) : Memory.extents(bar.sizeBytes);
     this.#memories.set(bar.index, memory);
     const region: BarMemory = {

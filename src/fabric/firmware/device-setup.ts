@@ -1,4 +1,7 @@
-/** Device Control of every function: payload and read sizes, tags, error messages. Linux: drivers/pci/probe.c, pcie/aer.c. */
+/**
+ * Device Control of every function: payload and read sizes, tags, error messages. Choices as in Linux, drivers/pci/probe.c
+ * and drivers/pci/pcie/aer.c.
+ */
 import { BRIDGE_CONTROL, COMMAND } from '../../spec/pci/index.ts';
 import {
   DEVICE_CAPABILITIES,

@@ -125,6 +125,10 @@ function probe(
   }
   // Nothing decodes while addresses move.
   cycles.change(COMMAND, 0, [COMMAND.IO_Space_Enable, 0], [COMMAND.Memory_Space_Enable, 0]);
+  if (fn.isBridge) {
+    // Numbers of an earlier life must not answer for buses that are given to others now.
+    setBuses(fn, 0, 0, 0);
+  }
   context.log.push(
     `${fn.bdf}: found ${hex(fn.vendorId, 4)}:${hex(fn.deviceId, 4)} class ${hex(fn.classCode, 6)}` +
       `${fn.isBridge ? ', bridge' : ''}${fn.isHotPlugSlot ? ', hot-plug slot' : ''}`,

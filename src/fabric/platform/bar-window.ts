@@ -1,6 +1,7 @@
 /** A memory BAR of a simulated function as the processor sees it: loads and stores that go through the fabric. */
-import type { BarWindow, MmioReader } from '../../access/index.ts';
+import { type BarWindow, MMIO_PENDING, type MmioReader } from '../../access/index.ts';
 import { assert, type BusAddr, type PhysAddr } from '../../base/index.ts';
+import { TRAFFIC } from '../model.ts';
 import type { SizedBar } from './function-config.ts';
 import type { MachineSide } from './machine-side.ts';
 
@@ -33,9 +34,33 @@ export class FabricBarWindow implements BarWindow {
     this.#side.cpuWrite(this.physAddr + offsetBytes, 4, value);
   }
 
-  writeBytes(offsetBytes: number, from: Uint8Array, fromOffset: number, lengthBytes: number): void {
+  writeBytes(
+    offsetBytes: number,
+    from: Uint8Array,
+    fromOffset: number,
+    lengthBytes: number,
+    isPayload = false,
+  ): void {
     this.#check(offsetBytes, lengthBytes);
-    this.#side.cpuWriteBytes(this.physAddr + offsetBytes, from, fromOffset, lengthBytes);
+    const traffic = isPayload ? TRAFFIC.DATA : TRAFFIC.CONTROL;
+    this.#side.cpuWriteBytes(this.physAddr + offsetBytes, from, fromOffset, lengthBytes, traffic);
+  }
+
+  readBytes(
+    offsetBytes: number,
+    into: Uint8Array,
+    intoOffset: number,
+    lengthBytes: number,
+    reader: MmioReader,
+    isPayload = false,
+  ): number {
+    this.#check(offsetBytes, lengthBytes);
+    if (this.#side.queue.isDelaying) {
+      return new DwordLoads(this, offsetBytes, into, intoOffset, lengthBytes, reader).start();
+    }
+    const traffic = isPayload ? TRAFFIC.DATA : TRAFFIC.CONTROL;
+    this.#side.cpuReadBytes(this.physAddr + offsetBytes, into, intoOffset, lengthBytes, traffic);
+    return 0;
   }
 
   #check(offsetBytes: number, lengthBytes: number): void {
@@ -54,5 +79,54 @@ export class FabricBarWindow implements BarWindow {
         barBytes: this.lengthBytes,
       });
     }
+  }
+}
+
+/** A run of loads, one dword after the other, as a processor makes them. */
+class DwordLoads implements MmioReader {
+  readonly #window: FabricBarWindow;
+  readonly #offset: number;
+  readonly #into: DataView;
+  readonly #length: number;
+  readonly #reader: MmioReader;
+  #done = 0;
+
+  constructor(
+    window: FabricBarWindow,
+    offset: number,
+    into: Uint8Array,
+    intoOffset: number,
+    length: number,
+    reader: MmioReader,
+  ) {
+    this.#window = window;
+    this.#offset = offset;
+    this.#into = new DataView(into.buffer, into.byteOffset + intoOffset, length);
+    this.#length = length;
+    this.#reader = reader;
+  }
+
+  /** @returns 0 when all were answered at once, else MMIO_PENDING */
+  start(): number {
+    while (this.#done < this.#length) {
+      const value = this.#window.read32(this.#offset + this.#done, this);
+      if (value === MMIO_PENDING) {
+        return MMIO_PENDING;
+      }
+      this.#take(value);
+    }
+    return 0;
+  }
+
+  deliver(value: number): void {
+    this.#take(value);
+    if (this.start() === 0) {
+      this.#reader.deliver(0);
+    }
+  }
+
+  #take(value: number): void {
+    this.#into.setUint32(this.#done, value, true);
+    this.#done += 4;
   }
 }

@@ -153,17 +153,18 @@ function sizeVirtualBars(config: FunctionConfig, sriov: number): SizedBar[] {
 
 /** Pins are rotated by the device number at every bridge on the way up (PCI-to-PCI Bridge Architecture 1.2, 9.1). */
 function wireKey(found: FoundFunction, pin: number): string {
-  const { domain, rootBusNumber } = found.hostBridge;
-  let wire = pin - 1;
+  let wire = pin;
   let at: FoundFunction = found;
   while (at.parent !== null) {
-    wire = (wire + bdfParts(at.bdf).device) % 4;
+    wire = ((wire - 1 + bdfParts(at.bdf).device) % 4) + 1;
     at = at.parent;
   }
-  return wireName(domain, rootBusNumber, wire + 1);
+  const { domain, rootBusNumber } = found.hostBridge;
+  return wireName(domain, rootBusNumber, wire);
 }
 
-/** Names one of the four wires of a host bridge; `pin` is 1 to 4. */
+/** Names one of the four interrupt wires of a host bridge; `pin` is 1 to 4. */
 export function wireName(domain: number, rootBus: number, pin: number): string {
-  return `${domain.toString(16).padStart(4, '0')}:${rootBus.toString(16).padStart(2, '0')} INT${'ABCD'[pin - 1] ?? '?'}`;
+  const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
+  return `${hex(domain, 4)}:${hex(rootBus, 2)} INT${'ABCD'[pin - 1] ?? '?'}`;
 }

@@ -28,6 +28,11 @@ export class HostSpan implements Span {
     this.region.memory.read(this.region.memoryOffset + offsetBytes, into, 0, into.length);
   }
 
+  copyIn(offsetBytes: number, from: Uint8Array): void {
+    this.#check(offsetBytes, from.length);
+    this.region.memory.write(this.region.memoryOffset + offsetBytes, from, 0, from.length);
+  }
+
   fill(value: number): void {
     this.#check(0, this.lengthBytes);
     this.region.memory.fill(this.region.memoryOffset, this.lengthBytes, value);

@@ -4,6 +4,7 @@
  */
 import type { MmioReader } from '../../access/index.ts';
 import type { EventQueue } from '../event-queue.ts';
+import type { Traffic } from '../model.ts';
 
 /** A host bridge as firmware tables describe it. */
 export interface HostBridgeFacts {
@@ -48,5 +49,19 @@ export interface MachineSide {
   /** A store of 1, 2 or 4 aligned bytes. */
   cpuWrite(phys: number, lengthBytes: number, value: number): void;
   /** Stores in ascending order. */
-  cpuWriteBytes(phys: number, from: Uint8Array, fromOffset: number, lengthBytes: number): void;
+  cpuWriteBytes(
+    phys: number,
+    from: Uint8Array,
+    fromOffset: number,
+    lengthBytes: number,
+    traffic?: Traffic,
+  ): void;
+  /** Loads a run of bytes at once; only where requests are not delayed. What nothing answers reads as ones. */
+  cpuReadBytes(
+    phys: number,
+    into: Uint8Array,
+    intoOffset: number,
+    lengthBytes: number,
+    traffic?: Traffic,
+  ): void;
 }

@@ -313,6 +313,8 @@ export const recipesArbitrary = (sizeLogMax: number): fc.Arbitrary<Recipe[]> => 
         change: fc.record({
           prefetchableWindow: fc.constantFrom('64-bit', '64-bit', '32-bit', 'none'),
           ioWindow: fc.constantFrom('32-bit', '16-bit', 'none'),
+          // A port's own register lies beside its windows and those of its neighbours.
+          bars: fc.constantFrom([], [barOf(0, 0x4000, 'm32')]),
         }) as fc.Arbitrary<Partial<PortDescription>>,
       }),
       fc.record({

@@ -48,6 +48,7 @@ function fakeBar(index: number, bar: FakeBar): BarWindow {
     read32: () => 0xffff_ffff,
     write32: () => {},
     writeBytes: () => {},
+    readBytes: () => 0,
   };
 }
 
@@ -153,6 +154,7 @@ export class FakeHostSpan implements Span {
   }
 
   copyOut(): void {}
+  copyIn(): void {}
   fill(): void {}
   close(): void {}
 }

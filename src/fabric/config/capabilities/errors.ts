@@ -12,7 +12,10 @@ import {
 } from '../../../spec/pcie/index.ts';
 import type { ConfigDraft } from '../config-draft.ts';
 
-/** Which errors a function can log: data link protocol, poisoned, flow control, timeout, abort, unexpected completion, overflow, malformed, ECRC, unsupported request, internal. */
+/**
+ * Which errors a function can log: data link protocol, poisoned, flow control, timeout, abort, unexpected completion,
+ * overflow, malformed, ECRC, unsupported request, internal.
+ */
 const ENDPOINT_ERRORS = 0x005f_f010;
 /** Of a port also: surprise down, ACS violation. */
 const PORT_ERRORS = ENDPOINT_ERRORS | 0x0020_0020;

@@ -233,7 +233,6 @@ function addSlot(draft: ConfigDraft, base: number, slot: SlotDescription | null)
   if (slot === null) {
     return;
   }
-  const { SLOT_OPEN, SLOT_BUTTON, SLOT_INDICATORS, SLOT_POWER } = SLOT_PARTS;
   draft
     .set(SLOT_CAPABILITIES.Physical_Slot_Number, slot.physicalNumber, base)
     .set(SLOT_CAPABILITIES.Hot_Plug_Capable, slot.isHotPlugCapable ? 1 : 0, base)
@@ -245,32 +244,33 @@ function addSlot(draft: ConfigDraft, base: number, slot: SlotDescription | null)
     // Commands take effect at once, so there is nothing to announce.
     .set(SLOT_CAPABILITIES.No_Command_Completed_Support, 1, base)
     .set(SLOT_CAPABILITIES.Slot_Power_Limit_Value, 75, base)
-    .open(base, ...SLOT_OPEN);
+    .open(base, ...SLOT_PARTS.open);
   if (slot.hasAttentionButton === true) {
-    draft.open(base, ...SLOT_BUTTON);
+    draft.open(base, ...SLOT_PARTS.button);
   }
   if (slot.hasIndicators === true) {
     // Indicators are off at reset; a value of zero is reserved.
-    draft.open(base, ...SLOT_INDICATORS);
+    draft.open(base, ...SLOT_PARTS.indicators);
     draft.set(SLOT_CONTROL.Attention_Indicator_Control, 3, base);
     draft.set(SLOT_CONTROL.Power_Indicator_Control, 3, base);
   }
   if (slot.hasPowerController === true) {
-    draft.open(base, ...SLOT_POWER);
+    draft.open(base, ...SLOT_PARTS.power);
   }
 }
 
+/** Bits by what has to be there for them. */
 const SLOT_PARTS = {
-  SLOT_OPEN: [
+  open: [
     SLOT_CONTROL.Presence_Detect_Changed_Enable,
     SLOT_CONTROL.Hot_Plug_Interrupt_Enable,
     SLOT_CONTROL.Data_Link_Layer_State_Changed_Enable,
     SLOT_STATUS.Presence_Detect_Changed,
     SLOT_STATUS.Data_Link_Layer_State_Changed,
   ],
-  SLOT_BUTTON: [SLOT_CONTROL.Attention_Button_Pressed_Enable, SLOT_STATUS.Attention_Button_Pressed],
-  SLOT_INDICATORS: [SLOT_CONTROL.Attention_Indicator_Control, SLOT_CONTROL.Power_Indicator_Control],
-  SLOT_POWER: [
+  button: [SLOT_CONTROL.Attention_Button_Pressed_Enable, SLOT_STATUS.Attention_Button_Pressed],
+  indicators: [SLOT_CONTROL.Attention_Indicator_Control, SLOT_CONTROL.Power_Indicator_Control],
+  power: [
     SLOT_CONTROL.Power_Controller_Control,
     SLOT_CONTROL.Power_Fault_Detected_Enable,
     SLOT_STATUS.Power_Fault_Detected,

@@ -1,4 +1,7 @@
-/** What hardware shows of a link and of a slot: negotiated speed and width, card present. PCIe Base 6.0, 7.5.3.8 and 7.5.3.11. */
+/**
+ * What hardware shows of a link and of a slot: negotiated speed and width, card present. PCIe Base 6.0, 7.5.3.8 and
+ * 7.5.3.11.
+ */
 import {
   DEVICE_PORT_TYPE,
   LINK_STATUS,

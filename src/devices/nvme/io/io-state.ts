@@ -1,0 +1,75 @@
+/**
+ * Where one I/O command stands: its range, what it holds, and the buffers it was lent.
+ *
+ * One object per command slot, made when the slot first executes an I/O command. `begin` sets every field.
+ */
+import type { Memory } from '../../../fabric/index.ts';
+import type { Command } from '../command.ts';
+import type { Namespace, Tags } from '../media/index.ts';
+
+/** What an operation does when it is run next. Each operation uses some of them, in this order. */
+export const STEP = {
+  BEGIN: 0,
+  /** The list of ranges has come. */
+  LIST: 1,
+  /** Nobody is in the way, or has been asked yet. */
+  ENTER: 2,
+  /** The data have moved. */
+  DATA: 3,
+  /** The metadata have moved. */
+  METADATA: 4,
+} as const;
+export type Step = (typeof STEP)[keyof typeof STEP];
+
+export class IoState {
+  readonly command: Command;
+  step: Step = STEP.BEGIN;
+  namespace: Namespace | null = null;
+
+  slba = 0;
+  /** The block after the last. */
+  end = 0;
+  blocks = 0;
+
+  // What other commands have to keep away from; see RangeGate.
+  /** 0: every namespace. */
+  gateNsid = 0;
+  isWrite = false;
+  isAdmitted = false;
+  isWaiting = false;
+  /** Place among those that hold a range; -1 when it is none of them. */
+  heldAt = -1;
+
+  /** Bytes in the data buffer of the host, for one block and for all. */
+  hostBlockBytes = 0;
+  dataBytes = 0;
+  /** Bytes in the separate metadata buffer of the host. */
+  metadataBytes = 0;
+  /** 4 bits of PRINFO; 0 without protection information. */
+  prinfo = 0;
+  isStorageTagChecked = false;
+  tags: Tags | null = null;
+
+  staging: Memory | null = null;
+  metadataStaging: Memory | null = null;
+
+  /** The second of a fused pair, at the first; null otherwise. */
+  second: IoState | null = null;
+  /** The first of a fused pair, at the second. */
+  first: IoState | null = null;
+
+  constructor(command: Command) {
+    this.command = command;
+  }
+
+  begin(): void {
+    this.step = STEP.BEGIN;
+    this.isWrite = false;
+    this.isAdmitted = false;
+    this.isWaiting = false;
+    this.prinfo = 0;
+    this.isStorageTagChecked = false;
+    this.second = null;
+    this.first = null;
+  }
+}

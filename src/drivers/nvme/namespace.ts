@@ -1,0 +1,924 @@
+/**
+ * A namespace as a `BlockTarget`: requests of any length on any mapped span, cut into commands where they must be.
+ *
+ * A request that one command can do takes the short way: one slot, one entry. A longer one (above MDTS, or over memory that
+ * one data pointer cannot describe) is sent as parts; it ends when its last part has ended, never while the controller
+ * may still use its memory. It fails with the failure of its lowest part; what is certain is everything below it. No part
+ * is started after one has failed.
+ *
+ * Failures that may be retried, and parts that a reset took away, are sent again a few times. Leaves out commands without
+ * block data (`namespace-commands.ts`) and metadata that the controller does not insert and strip itself. Follows NVM
+ * Command Set 1.1, section 3.3.
+ */
+import {
+  type BlockTarget,
+  DONE,
+  type EventHandler,
+  type Failure,
+  type PciFunction,
+  PENDING,
+  PS_PER_MS,
+  type Span,
+  STATUS,
+  type Status,
+} from '../../access/index.ts';
+import { type Bdf, NvmeError, PeerlaneError } from '../../base/index.ts';
+import { NVM_OPCODE, PRINFO, PROTECTION_TYPE, statusOfWord } from '../../spec/nvme/index.ts';
+import {
+  blockStatus,
+  lossError,
+  lossStatus,
+  mayRetry,
+  retryDelayIndex,
+  statusCodeText,
+  statusText,
+} from './command-result.ts';
+import type { MappedData } from './command-runner.ts';
+import { LIST_FAILED, NO_LIST, writeNoData, writePrps, writeSgl } from './data-pointer.ts';
+import type { Engine } from './engine.ts';
+import type { NamespaceIdentity } from './identify.ts';
+import { NamespaceCommands } from './namespace-commands.ts';
+import type { CommandOwner, Loss, QueuePair } from './queue-pair.ts';
+import { SpanMapping } from './span-mapping.ts';
+
+/** Blocks of one command: NLB has 16 bits and is 0's based. */
+const COMMAND_BLOCKS_MAX = 65_536;
+/** A request is at most this long; everything above is a matter of the caller's loop. */
+const REQUEST_BYTES_MAX = 1 << 30;
+const FUA = 0x4000_0000;
+
+/** What a request does, with its opcode. */
+const READ = NVM_OPCODE.READ;
+const WRITE = NVM_OPCODE.WRITE;
+const FLUSH = NVM_OPCODE.FLUSH;
+const COMPARE = NVM_OPCODE.COMPARE;
+
+/** What became of sending a part; failures are negative (`Status`). */
+const SENT = 1;
+const NO_ROOM = 0;
+
+export interface NamespaceOptions {
+  /** Indexes of the I/O queues it uses; default all. */
+  readonly queues?: readonly number[];
+  /** Requests at once; default what its queues take, at most 4,096. */
+  readonly depth?: number;
+  readonly isReadOnly?: boolean;
+  /** Take the queues in turn for every request, instead of the next only when one is full. Default false. */
+  readonly spreads?: boolean;
+  /** Have the controller check guard and reference tag where there is protection information. Default true. */
+  readonly checksProtection?: boolean;
+}
+
+/** More of the story, for those who know the target. */
+export interface NvmeFailure extends Failure {
+  /** Bytes from the start of the request that were moved for certain. */
+  readonly movedBytes: number;
+  /** Packed status of the completion; null when there was none. */
+  readonly nvmeStatus: number | null;
+}
+
+/** What a namespace needs of its controller. */
+export interface NamespaceHome {
+  readonly engine: Engine;
+  readonly fn: PciFunction;
+  /** Commands may be sent now. */
+  readonly isLive: boolean;
+  /** Why none will ever be sent again; null while there is hope. */
+  readonly end: Loss | null;
+  /** A namespace has requests that wait for slots. */
+  wants(namespace: NvmeNamespace): void;
+  onNamespaceClosed(namespace: NvmeNamespace): void;
+}
+
+/** A part that has to be sent again. */
+interface Part {
+  readonly request: number;
+  readonly position: number;
+  readonly lengthBytes: number;
+}
+
+export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
+  readonly label: string;
+  readonly requesters: readonly Bdf[];
+  readonly identity: NamespaceIdentity;
+  /** Commands that move no block data, as tasks. */
+  readonly commands: NamespaceCommands;
+  readonly sizeBytes: number;
+  readonly blockBytes: number;
+  readonly maxTransferBytes: number;
+  readonly depthMax: number;
+  readonly isReadOnly: boolean;
+  onDone: (token: number, status: Status) => void = () => {};
+  /** Requests that were sent again, by reason. */
+  readonly retries = { failure: 0, reset: 0 };
+
+  readonly #home: NamespaceHome;
+  readonly #engine: Engine;
+  readonly #queueIndexes: readonly number[] | undefined;
+  /** The engine's queues when `#queues` was made from them. */
+  #seenQueues: readonly QueuePair[] = [];
+  #queues: readonly QueuePair[] = [];
+  /** Where the last `#begin` found room. */
+  #queue: QueuePair | undefined;
+  readonly #spreads: boolean;
+  readonly #commandBytesMax: number;
+  readonly #blocksPerByte: number;
+  /** Upper bits of CDW12 that every command with data has: protection. */
+  readonly #protectionBits: number;
+  readonly #hasTag: boolean;
+  readonly #bySglOnly: boolean;
+  readonly #canSgl: boolean;
+  #queueCursor = 0;
+
+  // Requests by slot.
+  readonly #tokens: Float64Array;
+  readonly #opcodes: Uint8Array;
+  readonly #flags: Int32Array;
+  readonly #offsets: Float64Array;
+  readonly #lengths: Float64Array;
+  readonly #spanOffsets: Float64Array;
+  readonly #mappings: (SpanMapping | null)[];
+  /** How far parts were started. */
+  readonly #started: Float64Array;
+  /** Parts under way, or waiting to be sent again. */
+  readonly #parts: Int32Array;
+  readonly #attempts: Uint8Array;
+  /** The failure that starts lowest, so far. */
+  readonly #stories: (NvmeFailure | null)[];
+  readonly #freeRequests: Int32Array;
+  #freeCount: number;
+  /** Requests with parts that were not started, in order. */
+  readonly #queued: number[] = [];
+  readonly #again: Part[] = [];
+  /** Parts whose time has not come; the argument of the timer is the index. */
+  readonly #delayed = new Map<number, Part>();
+  #delayedCount = 0;
+  #isPumping = false;
+  #isWanting = false;
+
+  readonly #mappingBySpan = new Map<Span, SpanMapping>();
+  #lastSpan: Span | null = null;
+  #lastMapping: SpanMapping | null = null;
+  readonly #failures = new Map<number, NvmeFailure>();
+  #end: Loss | null = null;
+  #isClosed = false;
+  /** Commands of other files that use this namespace's mappings. */
+  #taskCount = 0;
+  readonly #onIdle: (() => void)[] = [];
+
+  /** @throws {NvmeError} NVME_NAMESPACE when its format cannot be used for plain blocks, NVME_NO_QUEUES */
+  constructor(home: NamespaceHome, identity: NamespaceIdentity, options: NamespaceOptions) {
+    const { engine } = home;
+    this.#home = home;
+    this.#engine = engine;
+    this.identity = identity;
+    this.commands = new NamespaceCommands(this, engine);
+    this.label = `${engine.label}n${identity.nsid}`;
+    this.requesters = [home.fn.bdf];
+    this.blockBytes = identity.blockBytes;
+    this.sizeBytes = identity.sizeBlocks * identity.blockBytes;
+    this.isReadOnly = identity.isWriteProtected || options.isReadOnly === true;
+    this.#blocksPerByte = 1 / identity.blockBytes;
+    this.#queueIndexes = options.queues;
+    this.#spreads = options.spreads ?? false;
+    const max = Math.min(engine.transferBytesMax, COMMAND_BLOCKS_MAX * identity.blockBytes);
+    this.#commandBytesMax = Math.floor(max / identity.blockBytes) * identity.blockBytes;
+    if (this.#commandBytesMax === 0) {
+      throw unusable(this.label, `a block has ${identity.blockBytes} bytes and a command moves ${max}`);
+    }
+    const protection = identity.protection;
+    if (identity.metadataBytes > 0 && protection?.isAll !== true) {
+      throw unusable(
+        this.label,
+        `its blocks have ${identity.metadataBytes} bytes of metadata that the controller does not manage`,
+      );
+    }
+    const checks = options.checksProtection ?? true;
+    this.#protectionBits =
+      protection === null
+        ? 0
+        : (PRINFO.PRACT |
+            (checks ? PRINFO.PRCHK_GUARD : 0) |
+            (checks && protection.type !== PROTECTION_TYPE.TYPE_3 ? PRINFO.PRCHK_REFERENCE_TAG : 0)) <<
+          26;
+    this.#hasTag = protection !== null && protection.type !== PROTECTION_TYPE.TYPE_3;
+    this.#canSgl = engine.identity.sgl !== 'none' && engine.options.dataPointer !== 'prp';
+    this.#bySglOnly = this.#canSgl && engine.options.dataPointer === 'sgl';
+    this.maxTransferBytes = Math.floor(REQUEST_BYTES_MAX / identity.blockBytes) * identity.blockBytes;
+
+    this.#lookAtQueues();
+    const room = this.#queues.reduce((sum, queue) => sum + queue.slotCount, 0);
+    if (room === 0) {
+      throw new NvmeError('NVME_NO_QUEUES', {
+        message: `${this.label} has no I/O queue`,
+        hint: 'bring the controller up with at least one',
+        exitStatus: 3,
+      });
+    }
+    const depth = Math.max(1, Math.min(options.depth ?? 4096, room, 65_535));
+    this.depthMax = depth;
+    this.#tokens = new Float64Array(depth);
+    this.#opcodes = new Uint8Array(depth);
+    this.#flags = new Int32Array(depth);
+    this.#offsets = new Float64Array(depth);
+    this.#lengths = new Float64Array(depth);
+    this.#spanOffsets = new Float64Array(depth);
+    this.#mappings = new Array<SpanMapping | null>(depth).fill(null);
+    this.#started = new Float64Array(depth);
+    this.#parts = new Int32Array(depth);
+    this.#attempts = new Uint8Array(depth);
+    this.#stories = new Array<NvmeFailure | null>(depth).fill(null);
+    this.#freeRequests = new Int32Array(depth);
+    for (let i = 0; i < depth; i++) {
+      this.#freeRequests[i] = depth - 1 - i;
+    }
+    this.#freeCount = depth;
+  }
+
+  get nsid(): number {
+    return this.identity.nsid;
+  }
+
+  get inFlight(): number {
+    return this.depthMax - this.#freeCount;
+  }
+
+  read(offsetBytes: number, span: Span, spanOffsetBytes: number, lengthBytes: number, token: number): Status {
+    return this.#transfer(READ, 0, offsetBytes, span, spanOffsetBytes, lengthBytes, token);
+  }
+
+  write(
+    offsetBytes: number,
+    span: Span,
+    spanOffsetBytes: number,
+    lengthBytes: number,
+    token: number,
+  ): Status {
+    return this.#transfer(WRITE, 0, offsetBytes, span, spanOffsetBytes, lengthBytes, token);
+  }
+
+  /** A write that is durable when it is done (Force Unit Access). */
+  writeThrough(
+    offsetBytes: number,
+    span: Span,
+    spanOffsetBytes: number,
+    lengthBytes: number,
+    token: number,
+  ): Status {
+    return this.#transfer(WRITE, FUA, offsetBytes, span, spanOffsetBytes, lengthBytes, token);
+  }
+
+  /** Compares blocks with memory; `failure` has COMPARE_FAILURE (2/85) where they differ. */
+  compare(
+    offsetBytes: number,
+    span: Span,
+    spanOffsetBytes: number,
+    lengthBytes: number,
+    token: number,
+  ): Status {
+    return this.#transfer(COMPARE, 0, offsetBytes, span, spanOffsetBytes, lengthBytes, token);
+  }
+
+  /** DONE at once where the controller has no volatile write cache. */
+  flush(token: number): Status {
+    if (this.#isClosed || this.#end !== null) {
+      return this.#refuseEnded(token);
+    }
+    if (!this.#engine.identity.hasVolatileWriteCache || this.isReadOnly) {
+      return DONE;
+    }
+    if (this.#freeCount === 0) {
+      return this.#refuseFull(token);
+    }
+    // It moves nothing; one byte stands for the one part it has.
+    const request = this.#take(FLUSH, 0, 0, null, 0, 1, token);
+    return this.#start(request, token);
+  }
+
+  failure(token: number): NvmeFailure | undefined {
+    return this.#failures.get(token);
+  }
+
+  /**
+   * Forgets the mapping of a span, which its owner wants to give back. Other spans stay mapped until `close`.
+   * @returns false while requests use it
+   */
+  releaseSpan(span: Span): boolean {
+    const mapping = this.#mappingBySpan.get(span);
+    if (mapping === undefined) {
+      return true;
+    }
+    if (mapping.uses > 0) {
+      return false;
+    }
+    this.#mappingBySpan.delete(span);
+    if (this.#lastSpan === span) {
+      this.#lastSpan = null;
+      this.#lastMapping = null;
+    }
+    mapping.close();
+    return true;
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.closeThen(resolve));
+  }
+
+  /** As `close`, for tasks. */
+  closeThen(onClosed: () => void): void {
+    this.#isClosed = true;
+    this.#onIdle.push(onClosed);
+    this.#tellIdle();
+  }
+
+  /**
+   * A command of another file begins: until `leave`, closing waits for it. `data` is what `mappedData` gave.
+   * @returns why it may not begin; null when it may
+   */
+  enter(data: MappedData | null): Loss | null {
+    if (this.#isClosed || this.#end !== null) {
+      return this.#end ?? 'closed';
+    }
+    this.#taskCount++;
+    if (data !== null) {
+      data.mapping.uses++;
+    }
+    return null;
+  }
+
+  leave(data: MappedData | null): void {
+    this.#taskCount--;
+    if (data !== null) {
+      data.mapping.uses--;
+    }
+    this.#tellIdle();
+  }
+
+  /**
+   * The mapping of a span, for commands of other files.
+   * @throws {PeerlaneError} of whoever refuses to map it
+   */
+  mappedData(span: Span, spanOffset: number, lengthBytes: number): MappedData {
+    const mapping = this.#mapped(span);
+    const isByPrp = !this.#bySglOnly && mapping.prpRun(spanOffset, lengthBytes) >= lengthBytes;
+    if (!isByPrp && !this.#canSgl) {
+      throw new NvmeError('NVME_UNSUPPORTED', {
+        message: `PRPs cannot describe the memory of a command to ${this.label}, and it takes no SGLs`,
+        hint: 'use memory that is mapped in whole pages',
+        exitStatus: 3,
+      });
+    }
+    return { mapping, spanOffset, lengthBytes, bySgl: !isByPrp };
+  }
+
+  /** The queue for a command of another file: where there is room, else the first. */
+  pickQueue(): QueuePair | undefined {
+    this.#lookAtQueues();
+    return this.#queues.find((queue) => queue.isOpen && queue.room > 0) ?? this.#queues[0];
+  }
+
+  onCompletion(request: number, statusWord: number, queue: QueuePair): void {
+    if (statusOfWord(statusWord) !== 0) {
+      this.#onFailure(request, statusWord, queue.position, queue.lengthBytes);
+    } else {
+      this.#endPart(request);
+    }
+  }
+
+  onLost(request: number, loss: Loss, queue: QueuePair): void {
+    const { position, lengthBytes } = queue;
+    const mayRepeat =
+      (loss === 'reset' || loss === 'timeout') &&
+      this.#engine.options.requeue &&
+      this.#attempts[request]! < this.#engine.options.retriesMax;
+    if (mayRepeat) {
+      // Nobody was told that it was done, so doing it again is doing it: reads, writes of the same bytes, compares, flushes.
+      this.#attempts[request]!++;
+      this.retries.reset++;
+      this.#sendAgain({ request, position, lengthBytes });
+      return;
+    }
+    this.#failLost(request, position, loss);
+    this.#endPart(request);
+  }
+
+  /** Slots are free, or the controller is back. Called from the executor. */
+  onRoom(): void {
+    this.#isWanting = false;
+    this.#pump();
+  }
+
+  /** Nothing will be sent any more: what waits ends now. What was under way is lost already. */
+  onEnd(loss: Loss): void {
+    this.#end = loss;
+    const waiting = [...this.#again.splice(0), ...this.#delayed.values()];
+    this.#delayed.clear();
+    for (const part of waiting) {
+      this.#failLost(part.request, part.position, loss);
+      this.#endPart(part.request);
+    }
+    for (const request of this.#queued.splice(0)) {
+      this.#failLost(request, this.#started[request]!, loss);
+      this.#finishIfOver(request);
+    }
+  }
+
+  /** The time of a part that had to wait has come. */
+  onEvent(_code: number, index: number): void {
+    const part = this.#delayed.get(index);
+    if (part !== undefined) {
+      this.#delayed.delete(index);
+      this.#again.push(part);
+      this.#pump();
+    }
+  }
+
+  #transfer(
+    opcode: number,
+    flags: number,
+    offsetBytes: number,
+    span: Span,
+    spanOffsetBytes: number,
+    lengthBytes: number,
+    token: number,
+  ): Status {
+    if (this.#isClosed || this.#end !== null) {
+      return this.#refuseEnded(token);
+    }
+    if (this.isReadOnly && opcode === WRITE) {
+      return this.#refuse(token, STATUS.INVALID, 'READ_ONLY', `${this.label} is not for writing`);
+    }
+    const firstBlock = offsetBytes * this.#blocksPerByte;
+    const blocks = lengthBytes * this.#blocksPerByte;
+    // A block is a power of two, so the products are exact; a remainder of large numbers is slow (bench/nvme-driver).
+    if (
+      firstBlock !== Math.floor(firstBlock) ||
+      blocks !== Math.floor(blocks) ||
+      spanOffsetBytes !== Math.floor(spanOffsetBytes) ||
+      (spanOffsetBytes & 3) !== 0 ||
+      !(lengthBytes > 0) ||
+      lengthBytes > this.maxTransferBytes ||
+      !(offsetBytes >= 0) ||
+      offsetBytes + lengthBytes > this.sizeBytes ||
+      !(spanOffsetBytes >= 0) ||
+      spanOffsetBytes + lengthBytes > span.lengthBytes
+    ) {
+      return this.#refuse(
+        token,
+        STATUS.INVALID,
+        'NVME_RANGE',
+        `${lengthBytes} bytes at ${offsetBytes} of ${this.label} (memory offset ${spanOffsetBytes}) are out of range or not in blocks of ${this.blockBytes}`,
+      );
+    }
+    if (this.#freeCount === 0) {
+      return this.#refuseFull(token);
+    }
+    let mapping = this.#lastMapping;
+    if (mapping === null || this.#lastSpan !== span) {
+      try {
+        mapping = this.#mapped(span);
+      } catch (error) {
+        if (!(error instanceof PeerlaneError)) {
+          throw error;
+        }
+        return this.#refuse(token, STATUS.UNREACHABLE, error.code, error.message);
+      }
+    }
+    mapping.uses++;
+    const request = this.#take(opcode, flags, offsetBytes, mapping, spanOffsetBytes, lengthBytes, token);
+    return this.#start(request, token);
+  }
+
+  /** Takes a request slot; there is one. */
+  #take(
+    opcode: number,
+    flags: number,
+    offsetBytes: number,
+    mapping: SpanMapping | null,
+    spanOffsetBytes: number,
+    lengthBytes: number,
+    token: number,
+  ): number {
+    if (this.#failures.size > 0) {
+      this.#failures.delete(token);
+    }
+    const request = this.#freeRequests[--this.#freeCount]!;
+    this.#tokens[request] = token;
+    this.#opcodes[request] = opcode;
+    this.#flags[request] = flags;
+    this.#offsets[request] = offsetBytes;
+    this.#lengths[request] = lengthBytes;
+    this.#spanOffsets[request] = spanOffsetBytes;
+    this.#mappings[request] = mapping;
+    this.#started[request] = 0;
+    this.#parts[request] = 0;
+    this.#attempts[request] = 0;
+    return request;
+  }
+
+  /** Sends what can be sent of a new request, from inside the caller's call: `onDone` must wait. */
+  #start(request: number, token: number): Status {
+    if (this.#home.isLive && this.#queued.length === 0 && this.#again.length === 0) {
+      const lengthBytes = this.#lengths[request]!;
+      while (this.#started[request]! < lengthBytes) {
+        const outcome = this.#sendNext(request);
+        if (outcome === NO_ROOM) {
+          this.#enqueue(request);
+          return PENDING;
+        }
+        if (outcome < 0) {
+          // The story is told already. With parts under way it ends with the last of them.
+          return this.#parts[request]! > 0 ? PENDING : this.#giveBack(request, token);
+        }
+      }
+      return PENDING;
+    }
+    this.#enqueue(request);
+    return PENDING;
+  }
+
+  /** Nothing of the request was sent: its failure is the answer to the call. */
+  #giveBack(request: number, token: number): Status {
+    const story = this.#stories[request]!;
+    this.#free(request);
+    this.#failures.set(token, story);
+    return story.status;
+  }
+
+  #enqueue(request: number): void {
+    this.#queued.push(request);
+    this.#want();
+  }
+
+  #sendAgain(part: Part): void {
+    this.#again.push(part);
+    this.#want();
+  }
+
+  #want(): void {
+    if (!this.#isWanting) {
+      this.#isWanting = true;
+      this.#home.wants(this);
+    }
+  }
+
+  /** Sends what waits, oldest first. Only from the executor: requests may end in it. */
+  #pump(): void {
+    if (this.#isPumping) {
+      return;
+    }
+    this.#isPumping = true;
+    while (this.#home.isLive && this.#pumpOne()) {
+      // Until there is nothing to send or no room.
+    }
+    this.#isPumping = false;
+    if (this.#again.length > 0 || this.#queued.length > 0) {
+      this.#want();
+    }
+  }
+
+  /** @returns whether there may be more to do now */
+  #pumpOne(): boolean {
+    const part = this.#again[0];
+    if (part !== undefined) {
+      const { request, position, lengthBytes } = part;
+      const outcome =
+        this.#stories[request] === null ? this.#send(request, position, lengthBytes) : STATUS.ABORTED;
+      if (outcome === NO_ROOM) {
+        return false;
+      }
+      this.#again.shift();
+      if (outcome === SENT) {
+        // It was counted when it was sent first.
+        this.#parts[request]!--;
+      } else {
+        this.#lowerStory(request, position);
+        this.#endPart(request);
+      }
+      return true;
+    }
+    const request = this.#queued[0];
+    if (request === undefined) {
+      return false;
+    }
+    const outcome = this.#stories[request] === null ? this.#sendNext(request) : STATUS.ABORTED;
+    if (outcome === NO_ROOM) {
+      return false;
+    }
+    if (outcome < 0 || this.#started[request]! >= this.#lengths[request]!) {
+      this.#queued.shift();
+      this.#finishIfOver(request);
+    }
+    return true;
+  }
+
+  /** Sends the next part of a request. @returns SENT, NO_ROOM, or a failure that is told in its story */
+  #sendNext(request: number): number {
+    const position = this.#started[request]!;
+    const left = this.#lengths[request]! - position;
+    const lengthBytes = this.#partLength(request, position, left);
+    if (lengthBytes === 0) {
+      this.#tell(
+        request,
+        position,
+        STATUS.UNREACHABLE,
+        'NVME_UNSUPPORTED',
+        `PRPs cannot describe the memory of a block of ${this.label}, and it takes no SGLs`,
+      );
+      return STATUS.UNREACHABLE;
+    }
+    const outcome = this.#send(request, position, lengthBytes);
+    if (outcome === SENT) {
+      this.#started[request] = position + lengthBytes;
+    }
+    return outcome;
+  }
+
+  #partLength(request: number, position: number, left: number): number {
+    const mapping = this.#mappings[request]!;
+    const most = left < this.#commandBytesMax ? left : this.#commandBytesMax;
+    if (mapping === null || mapping.isPaged || this.#canSgl) {
+      return most;
+    }
+    const run = mapping.prpRun(this.#spanOffsets[request]! + position, most);
+    return Math.floor(run * this.#blocksPerByte) * this.blockBytes;
+  }
+
+  #send(request: number, position: number, lengthBytes: number): number {
+    const at = this.#begin(request, position, lengthBytes);
+    if (at < 0) {
+      return NO_ROOM;
+    }
+    const queue = this.#queue!;
+    const { words } = queue;
+    words[at]! |= this.#opcodes[request]!;
+    words[at + 1] = this.identity.nsid;
+    words[at + 2] = 0;
+    words[at + 3] = 0;
+    words[at + 4] = 0;
+    words[at + 5] = 0;
+    words[at + 13] = 0;
+    words[at + 14] = 0;
+    words[at + 15] = 0;
+    const mapping = this.#mappings[request]!;
+    if (mapping === null) {
+      writeNoData(words, at);
+      words[at + 10] = 0;
+      words[at + 11] = 0;
+      words[at + 12] = 0;
+    } else {
+      const spanOffset = this.#spanOffsets[request]! + position;
+      const bySgl =
+        this.#bySglOnly || (!mapping.isPaged && mapping.prpRun(spanOffset, lengthBytes) < lengthBytes);
+      const chain = (bySgl ? writeSgl : writePrps)(
+        words,
+        at,
+        mapping,
+        spanOffset,
+        lengthBytes,
+        this.#engine.lists,
+      );
+      if (chain !== NO_LIST) {
+        if (chain === LIST_FAILED) {
+          return this.#sendWithoutList(queue, request, position);
+        }
+        queue.attachLists(chain);
+      }
+      const lba = (this.#offsets[request]! + position) * this.#blocksPerByte;
+      words[at + 10] = lba >>> 0;
+      words[at + 11] = Math.floor(lba / 0x1_0000_0000);
+      words[at + 12] = (lengthBytes * this.#blocksPerByte - 1) | this.#flags[request]! | this.#protectionBits;
+      if (this.#hasTag) {
+        this.#writeTag(words, at, lba);
+      }
+    }
+    this.#parts[request]!++;
+    queue.commit();
+    return SENT;
+  }
+
+  /** There is no memory for a list: wait for commands that hold some, or fail where none does. */
+  #sendWithoutList(queue: QueuePair, request: number, position: number): number {
+    queue.cancel();
+    if (this.#engine.lists.used > 0) {
+      return NO_ROOM;
+    }
+    this.#tell(request, position, STATUS.FULL, 'NVME_NO_MEMORY', 'no host memory is left for PRP lists');
+    return STATUS.FULL;
+  }
+
+  /** Takes a slot on the next queue with room. */
+  #begin(request: number, position: number, lengthBytes: number): number {
+    if (this.#engine.queues !== this.#seenQueues) {
+      this.#lookAtQueues();
+    }
+    const queues = this.#queues;
+    for (let i = 0; i < queues.length; i++) {
+      const queue = queues[this.#queueCursor]!;
+      const at = queue.begin(this, request, position, lengthBytes);
+      if (at < 0 || this.#spreads) {
+        this.#queueCursor = this.#queueCursor + 1 === queues.length ? 0 : this.#queueCursor + 1;
+      }
+      if (at >= 0) {
+        this.#queue = queue;
+        return at;
+      }
+    }
+    return -1;
+  }
+
+  #lookAtQueues(): void {
+    const { queues } = this.#engine;
+    this.#seenQueues = queues;
+    const chosen = this.#queueIndexes?.map((index) => queues[index % Math.max(1, queues.length)]!);
+    this.#queues = chosen?.filter((queue) => queue !== undefined) ?? queues;
+    this.#queueCursor = 0;
+  }
+
+  /** The initial reference tag: the low bits of the LBA. NVM Command Set 1.1, 5.3.1. */
+  #writeTag(words: Uint32Array, at: number, lba: number): void {
+    const bits = this.identity.protection!.referenceBits;
+    words[at + 14] = lba % 2 ** Math.min(32, bits);
+    if (bits > 32) {
+      words[at + 3] = Math.floor(lba / 0x1_0000_0000) % 2 ** Math.min(32, bits - 32);
+    }
+  }
+
+  #endPart(request: number): void {
+    this.#parts[request]!--;
+    this.#finishIfOver(request);
+  }
+
+  #finishIfOver(request: number): void {
+    if (
+      this.#parts[request] === 0 &&
+      (this.#started[request]! >= this.#lengths[request]! || this.#isGivenUp(request))
+    ) {
+      this.#finish(request);
+    }
+  }
+
+  /** It has failed and stands in no list of what is to be sent. */
+  #isGivenUp(request: number): boolean {
+    return this.#stories[request] !== null && !this.#queued.includes(request);
+  }
+
+  #finish(request: number): void {
+    const token = this.#tokens[request]!;
+    const story = this.#stories[request]!;
+    this.#free(request);
+    if (story === null) {
+      this.onDone(token, DONE);
+    } else {
+      this.#failures.set(token, story);
+      this.onDone(token, story.status);
+    }
+    if (this.#isClosed) {
+      this.#tellIdle();
+    }
+  }
+
+  #free(request: number): void {
+    const mapping = this.#mappings[request]!;
+    if (mapping !== null) {
+      mapping.uses--;
+      this.#mappings[request] = null;
+    }
+    this.#stories[request] = null;
+    this.#freeRequests[this.#freeCount++] = request;
+  }
+
+  #onFailure(request: number, statusWord: number, position: number, lengthBytes: number): void {
+    const { options, identity, executor } = this.#engine;
+    const isWorthIt =
+      this.#stories[request] === null &&
+      this.#end === null &&
+      this.#attempts[request]! < options.retriesMax &&
+      mayRetry(statusWord);
+    if (isWorthIt) {
+      this.#attempts[request]!++;
+      this.retries.failure++;
+      const part = { request, position, lengthBytes };
+      const delayMs = identity.retryDelaysMs[retryDelayIndex(statusWord)] ?? 0;
+      if (delayMs === 0) {
+        this.#sendAgain(part);
+      } else {
+        const index = this.#delayedCount++;
+        this.#delayed.set(index, part);
+        executor.timer(delayMs * PS_PER_MS, this, 0, index);
+      }
+      return;
+    }
+    const packed = statusOfWord(statusWord);
+    this.#tell(
+      request,
+      position,
+      blockStatus(packed),
+      statusCodeText(packed),
+      `${this.label}: ${statusText(packed)}`,
+      packed,
+    );
+    this.#endPart(request);
+  }
+
+  #failLost(request: number, position: number, loss: Loss): void {
+    const error = lossError(this.#engine.label, `a request to ${this.label}`, loss);
+    this.#tell(request, position, lossStatus(loss), error.code, error.message);
+  }
+
+  /** Keeps the failure that starts lowest: below it, everything is certain once all parts have ended. */
+  #tell(
+    request: number,
+    movedBytes: number,
+    status: Status,
+    code: string,
+    message: string,
+    nvmeStatus: number | null = null,
+  ): void {
+    const before = this.#stories[request]!;
+    if (before === null || movedBytes < before.movedBytes) {
+      this.#stories[request] = { status, code, message, movedBytes, nvmeStatus };
+    }
+  }
+
+  /** A part that will not be sent again is not certain either. */
+  #lowerStory(request: number, position: number): void {
+    const story = this.#stories[request]!;
+    if (story !== null && position < story.movedBytes) {
+      this.#stories[request] = { ...story, movedBytes: position };
+    }
+  }
+
+  #mapped(span: Span): SpanMapping {
+    let mapping = this.#mappingBySpan.get(span);
+    if (mapping === undefined) {
+      mapping = this.#map(span);
+      this.#mappingBySpan.set(span, mapping);
+    }
+    this.#lastSpan = span;
+    this.#lastMapping = mapping;
+    return mapping;
+  }
+
+  #map(span: Span): SpanMapping {
+    const { fn, options, lists } = this.#engine;
+    if (span.kind === 'peer' && options.mapPeer === undefined) {
+      throw new NvmeError('NVME_NO_MAPPER', {
+        message: `${this.label} was given peer memory and nobody who maps it`,
+        hint: 'bring the controller up with `mapPeer`',
+        exitStatus: 3,
+      });
+    }
+    const dmaMapping =
+      span.kind === 'host' ? fn.dma.mapHost(span, 0, span.lengthBytes) : options.mapPeer!(span, fn);
+    const mapping = new SpanMapping(dmaMapping, fn.dma, lists.pageBytes);
+    if (!mapping.isUsable(span.lengthBytes)) {
+      mapping.close();
+      throw new NvmeError('NVME_ADDRESS', {
+        message: `${this.label} was given memory at addresses that no command can name`,
+        hint: 'addresses are below 2^53 and multiples of 4',
+        exitStatus: 3,
+      });
+    }
+    return mapping;
+  }
+
+  #refuse(token: number, status: Status, code: string, message: string): Status {
+    this.#failures.set(token, { status, code, message, movedBytes: 0, nvmeStatus: null });
+    return status;
+  }
+
+  #refuseFull(token: number): Status {
+    return this.#refuse(token, STATUS.FULL, 'FULL', `${this.label} has ${this.depthMax} requests under way`);
+  }
+
+  #refuseEnded(token: number): Status {
+    const loss = this.#isClosed ? 'closed' : this.#end!;
+    const error = lossError(this.#engine.label, `a request to ${this.label}`, loss);
+    return this.#refuse(token, lossStatus(loss), error.code, error.message);
+  }
+
+  #tellIdle(): void {
+    if (!this.#isClosed || this.#freeCount < this.depthMax || this.#taskCount > 0) {
+      return;
+    }
+    for (const mapping of this.#mappingBySpan.values()) {
+      mapping.close();
+    }
+    this.#mappingBySpan.clear();
+    this.#lastSpan = null;
+    this.#lastMapping = null;
+    for (const tell of this.#onIdle.splice(0)) {
+      tell();
+    }
+    this.#home.onNamespaceClosed(this);
+  }
+}
+
+function unusable(label: string, why: string): NvmeError {
+  return new NvmeError('NVME_NAMESPACE', {
+    message: `${label} cannot be used as blocks: ${why}`,
+    hint: 'format it with another LBA format, or send commands of your own',
+    exitStatus: 3,
+  });
+}

@@ -1,0 +1,367 @@
+/**
+ * The simulated machine's PCI Express part: owns host bridges and everything below them, routes configuration requests,
+ * hands device models their ports, and knows when routes have to be found anew.
+ *
+ * Build it (`addHostBridge`, then the buses' `addRootPort`, `addSwitch`, `plug`, `addFunction`), let firmware enumerate it
+ * through `configRead` and `configWrite`, and it carries requests. Read `bus.ts` next, then `../routing/climb.ts`.
+ */
+import type { MmioReader } from '../../access/index.ts';
+import { type Bdf, bdfParts, formatBdf } from '../../base/index.ts';
+import { BRIDGE_CONTROL } from '../../spec/pci/index.ts';
+import type { ConfigChange } from '../config/index.ts';
+import { FabricCounters } from '../counters.ts';
+import type { Dram } from '../dram.ts';
+import type { EventQueue } from '../event-queue.ts';
+import { TRAFFIC, type Traffic } from '../model.ts';
+import type { Fault } from '../routing/completer.ts';
+import type { RootComplex } from '../routing/root-complex.ts';
+import type { Translator } from '../routing/translator.ts';
+import type { TlpKind, TlpListener } from '../tlp/trace.ts';
+import { type ConfigTarget, findConfigTarget } from './config-access.ts';
+import { Cpu } from './cpu.ts';
+import { FabricError } from './fabric-error.ts';
+import type { FabricFunction } from './fabric-function.ts';
+import { HostBridge, type HostBridgeOptions } from './host-bridge.ts';
+import { linkControlChanged, slotChanged, surpriseRemove } from './hot-plug.ts';
+import { InFlight } from './in-flight.ts';
+import { InterruptWires, type IntxSink } from './interrupt-wires.ts';
+import { flushMessages, updateIntx } from './interrupts.ts';
+import type { Requester } from './requester.ts';
+import { functionLevelReset, resetBelow } from './resets.ts';
+import { sriovChanged } from './sriov.ts';
+
+export interface FabricOptions {
+  readonly queue: EventQueue;
+  readonly dram: Dram;
+  /** The IOMMU of host bridges that name none; missing or null: none. */
+  readonly translator?: Translator | null;
+}
+
+/** Takes interrupt messages: PCI domain, requester ID, address and data as written. */
+export type InterruptSink = (domain: number, requesterId: number, addr: number, data: number) => void;
+
+const TAGS = 1024;
+
+export class Fabric implements RootComplex {
+  readonly queue: EventQueue;
+  readonly dram: Dram;
+  readonly hostBridges: HostBridge[] = [];
+  /** Injected faults of ranges of DRAM; change through `injectFault`. */
+  readonly faults: Fault[] = [];
+  readonly requesters = new Set<Requester>();
+  readonly counters: FabricCounters;
+  readonly inFlight: InFlight;
+  readonly cpu: Cpu;
+  readonly wires: InterruptWires;
+  /** Whether requests are answered later. */
+  readonly isDelaying: boolean;
+  /** Grows when anything changes that routing depends on. */
+  epoch = 0;
+  /** Software has looked at it: what is plugged in from now on is a hot plug. */
+  isRunning = false;
+  /** Hears every packet; null costs nothing. */
+  listener: TlpListener | null = null;
+
+  /** Set by the platform: where interrupt messages end. Not called from inside a driver's call in a delaying machine only. */
+  interruptSink: InterruptSink = () => {};
+  /** Set by the platform: levels of interrupt wires at the root. */
+  intxSink: IntxSink = () => {};
+  /** Set by the platform: a function has come or gone. */
+  onPresence: (fn: FabricFunction, isPresent: boolean) => void = () => {};
+
+  readonly #translator: Translator | null;
+  #tag = 0;
+
+  constructor(options: FabricOptions) {
+    this.queue = options.queue;
+    this.dram = options.dram;
+    this.#translator = options.translator ?? null;
+    this.isDelaying = options.queue.isDelaying;
+    this.counters = new FabricCounters(this);
+    this.inFlight = new InFlight(options.queue);
+    this.cpu = new Cpu(this);
+    this.wires = new InterruptWires((...wire) => this.intxSink(...wire));
+  }
+
+  /** @throws {FabricError} FABRIC_BUS_OVERLAP, FABRIC_WINDOW_OVERLAP, FABRIC_BAD_ADDRESS */
+  addHostBridge(options: HostBridgeOptions): HostBridge {
+    this.#checkHostBridge(options);
+    const translator = options.translator === undefined ? this.#translator : options.translator;
+    const hostBridge = new HostBridge(this, options, translator);
+    this.hostBridges.push(hostBridge);
+    this.touch();
+    return hostBridge;
+  }
+
+  /** A software load from config space, routed by bus numbers; all ones when nothing answers. Offsets are aligned. */
+  configRead(
+    domain: number,
+    bus: number,
+    device: number,
+    fn: number,
+    offset: number,
+    lengthBytes: 1 | 2 | 4,
+  ): number {
+    const target = this.#configTarget(domain, bus, device, fn);
+    if (target === undefined) {
+      return 2 ** (8 * lengthBytes) - 1;
+    }
+    this.#countConfig(target, lengthBytes, false, offset);
+    return target.fn.config.read(offset, lengthBytes);
+  }
+
+  /** A software store to config space; lost when nothing answers. */
+  configWrite(
+    domain: number,
+    bus: number,
+    device: number,
+    fn: number,
+    offset: number,
+    lengthBytes: 1 | 2 | 4,
+    value: number,
+  ): void {
+    const target = this.#configTarget(domain, bus, device, fn);
+    if (target === undefined) {
+      return;
+    }
+    this.#countConfig(target, lengthBytes, true, offset);
+    if (target.isTypeZero && target.fn.device.capturedBus !== bus) {
+      target.fn.device.capturedBus = bus;
+      this.touch();
+    }
+    target.fn.config.write(offset, lengthBytes, value);
+  }
+
+  /** The function that answers at an address now. */
+  functionAt(bdf: Bdf): FabricFunction | undefined {
+    const { domain, bus, device, function: fn } = bdfParts(bdf);
+    return findConfigTarget(this.hostBridges, domain, bus, (device << 3) | fn)?.fn;
+  }
+
+  /** Every function there is, in the order of the tree. */
+  functions(): readonly FabricFunction[] {
+    const found: FabricFunction[] = [];
+    const visit = (fn: FabricFunction): void => {
+      found.push(fn);
+      for (const device of fn.secondaryBus?.devices ?? []) {
+        for (const below of device.functions.values()) {
+          visit(below);
+        }
+      }
+    };
+    for (const { rootBus } of this.hostBridges) {
+      for (const device of rootBus.devices) {
+        for (const fn of device.functions.values()) {
+          visit(fn);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** A load of the CPU: 1, 2 or 4 aligned bytes. @returns the value, or MMIO_PENDING, then `reader.deliver` is called */
+  cpuRead(phys: number, lengthBytes: number, reader: MmioReader): number {
+    return this.cpu.read(phys, lengthBytes, reader);
+  }
+
+  /** A store of the CPU: 1, 2 or 4 aligned bytes. */
+  cpuWrite(phys: number, lengthBytes: number, value: number): void {
+    this.cpu.write(phys, lengthBytes, value);
+  }
+
+  /** Stores of the CPU in ascending order. */
+  cpuWriteBytes(
+    phys: number,
+    from: Uint8Array,
+    fromOffset: number,
+    lengthBytes: number,
+    traffic: Traffic = TRAFFIC.CONTROL,
+  ): void {
+    this.cpu.writeBytes(phys, from, fromOffset, lengthBytes, traffic);
+  }
+
+  /** Loads of the CPU in ascending order, at once; where requests are delayed, load dwords with `cpuRead`. */
+  cpuReadBytes(
+    phys: number,
+    into: Uint8Array,
+    intoOffset: number,
+    lengthBytes: number,
+    traffic: Traffic = TRAFFIC.CONTROL,
+  ): void {
+    this.cpu.readBytes(phys, into, intoOffset, lengthBytes, traffic);
+  }
+
+  /** Pulls out what is below a port, without notice. */
+  surpriseRemove(port: FabricFunction): void {
+    surpriseRemove(port.secondaryBus!);
+  }
+
+  /** Makes a range of a BAR, or of DRAM when `fn` is null, misbehave. */
+  injectFault(fn: FabricFunction | null, fault: Fault): void {
+    (fn === null ? this.faults : fn.faults).push(fault);
+    this.touch();
+  }
+
+  /** Takes injected faults away. */
+  clearFaults(fn: FabricFunction | null): void {
+    (fn === null ? this.faults : fn.faults).length = 0;
+    this.touch();
+  }
+
+  /** Routes are found anew from here on. */
+  touch(): void {
+    this.epoch++;
+  }
+
+  /** The tag of the next non-posted request, for the trace. */
+  nextTag(): number {
+    this.#tag = (this.#tag + 1) % TAGS;
+    return this.#tag;
+  }
+
+  /** A function is in the tree: its registers are listened to. For the builders in this folder. */
+  adopt(fn: FabricFunction): void {
+    fn.config.onChange = (what, offset) => this.#onConfigChange(fn, what, offset);
+    this.touch();
+    this.onPresence(fn, true);
+  }
+
+  /** A function is no longer in the tree. */
+  dismiss(fn: FabricFunction): void {
+    fn.config.onChange = () => {};
+    this.requesters.delete(fn.requester);
+    this.touch();
+    this.onPresence(fn, false);
+  }
+
+  #onConfigChange(fn: FabricFunction, what: ConfigChange, _offset: number): void {
+    fn.forgetState();
+    switch (what) {
+      case 'errors':
+        // Nothing that a request depends on.
+        return;
+      case 'msi':
+      case 'msix':
+        flushMessages(fn);
+        updateIntx(fn);
+        break;
+      case 'command':
+        this.touch();
+        updateIntx(fn);
+        break;
+      case 'bridge-control':
+        this.touch();
+        if (fn.secondaryBus !== null && BRIDGE_CONTROL.Secondary_Bus_Reset.read(fn.config.view) === 1) {
+          resetBelow(fn, 'bus');
+        }
+        break;
+      case 'sriov':
+        this.touch();
+        sriovChanged(fn);
+        break;
+      case 'slot':
+        slotChanged(fn);
+        break;
+      case 'link-control':
+        this.touch();
+        if (fn.kind === 'root-port' || fn.kind === 'switch-downstream') {
+          linkControlChanged(fn);
+        }
+        break;
+      case 'function-reset':
+        functionLevelReset(fn);
+        return;
+      default:
+        this.touch();
+        break;
+    }
+    fn.model?.onConfigChange?.();
+  }
+
+  #configTarget(domain: number, bus: number, device: number, fn: number): ConfigTarget | undefined {
+    this.isRunning = true;
+    return findConfigTarget(this.hostBridges, domain, bus, (device << 3) | fn);
+  }
+
+  /** A request down and a completion up each link on the way. */
+  #countConfig(target: ConfigTarget, lengthBytes: number, isWrite: boolean, offset: number): void {
+    for (const { link } of target.buses) {
+      link!.down.add(0, isWrite ? lengthBytes : 0, 1);
+      link!.up.add(0, isWrite ? 0 : lengthBytes, 1);
+    }
+    if (this.listener !== null) {
+      const kind: TlpKind = target.isTypeZero
+        ? isWrite
+          ? 'CfgWr0'
+          : 'CfgRd0'
+        : isWrite
+          ? 'CfgWr1'
+          : 'CfgRd1';
+      const enables = ((1 << lengthBytes) - 1) << (offset & 3);
+      this.listener.onTlp({
+        kind,
+        atPs: this.queue.nowPs,
+        requesterId: 0,
+        tag: this.nextTag(),
+        addr: offset & ~3,
+        lengthDw: 1,
+        firstEnables: enables,
+        lastEnables: 0,
+        traffic: TRAFFIC.CONTROL,
+        isTranslated: false,
+        completionStatus: 0,
+        path: [...target.buses.map(({ bridge }) => bridge!), target.fn],
+      });
+    }
+  }
+
+  #checkHostBridge(options: HostBridgeOptions): void {
+    const { domain, rootBus, lastBus, windows } = options;
+    const isBus = (bus: number): boolean => Number.isInteger(bus) && bus >= 0 && bus <= 255;
+    if (!isBus(rootBus) || !isBus(lastBus) || lastBus < rootBus) {
+      throw new FabricError('FABRIC_BAD_ADDRESS', {
+        message: `a host bridge cannot have the buses ${rootBus} to ${lastBus}`,
+        hint: 'bus numbers are 0 to 255, the last one not below the first',
+      });
+    }
+    for (const other of this.hostBridges) {
+      if (other.domain === domain && rootBus <= other.lastBus && lastBus >= other.rootBusNumber) {
+        throw new FabricError('FABRIC_BUS_OVERLAP', {
+          message: `${other.name} has some of the buses ${rootBus} to ${lastBus} of domain ${domain} already`,
+          hint: 'give each host bridge of a domain a range of buses of its own',
+        });
+      }
+    }
+    for (const { start, lengthBytes } of windows) {
+      for (const other of this.hostBridges) {
+        for (const taken of other.windows) {
+          if (start < taken.start + taken.lengthBytes && taken.start < start + lengthBytes) {
+            throw new FabricError('FABRIC_WINDOW_OVERLAP', {
+              message: `a window at 0x${start.toString(16)} overlaps one of ${other.name}`,
+              hint: 'windows of host bridges are ranges of one address space and must be apart',
+            });
+          }
+        }
+      }
+      if (
+        this.dram.regionAt(start) !== undefined ||
+        this.dram.regionAt(start + lengthBytes - 1) !== undefined
+      ) {
+        throw new FabricError('FABRIC_WINDOW_OVERLAP', {
+          message: `a window at 0x${start.toString(16)} overlaps host memory`,
+          hint: 'leave a hole in the memory map for it',
+        });
+      }
+    }
+  }
+}
+
+/** A requester ID for people. */
+export function formatRequesterId(domain: number, requesterId: number): Bdf {
+  return formatBdf({
+    domain,
+    bus: requesterId >>> 8,
+    device: (requesterId >>> 3) & 0x1f,
+    function: requesterId & 7,
+  });
+}

@@ -1,0 +1,123 @@
+/** What a device model gets of the fabric: `FunctionPort`. */
+import { DONE, type Executor, type Status } from '../../access/index.ts';
+import { ADDR_NOWHERE, type Bdf } from '../../base/index.ts';
+import { logUncorrectable } from '../errors/error-log.ts';
+import type { Memory } from '../memory/memory.ts';
+import { type BarMemory, DMA_STATUS, type FunctionPort, type Traffic } from '../model.ts';
+import type { Fabric } from './fabric.ts';
+import type { FabricFunction } from './fabric-function.ts';
+import { type InterruptMode, interruptMode, raiseVector, updateIntx } from './interrupts.ts';
+import type { Requester } from './requester.ts';
+
+export class FabricFunctionPort implements FunctionPort {
+  readonly executor: Executor;
+  readonly #fabric: Fabric;
+  readonly #fn: FabricFunction;
+  readonly #requester: Requester;
+
+  constructor(fn: FabricFunction) {
+    this.#fn = fn;
+    this.#fabric = fn.fabric;
+    this.executor = fn.fabric.queue;
+    this.#requester = fn.requester;
+  }
+
+  get bdf(): Bdf {
+    return this.#fn.bdf;
+  }
+
+  get isBusMaster(): boolean {
+    return !this.#fn.isGone && this.#fn.state.canMaster;
+  }
+
+  dmaRead(
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    if (!this.#fabric.isDelaying) {
+      return this.#requester.readNow(addr, local, localOffset, lengthBytes, traffic);
+    }
+    const refused = this.#refusal();
+    if (refused !== DONE) {
+      local.fill(localOffset, lengthBytes, 0xff);
+      return refused;
+    }
+    return this.#fabric.inFlight.read(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+  }
+
+  dmaWrite(
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    if (!this.#fabric.isDelaying) {
+      return this.#requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
+    }
+    const refused = this.#refusal();
+    return refused !== DONE
+      ? refused
+      : this.#fabric.inFlight.write(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+  }
+
+  get interruptMode(): InterruptMode {
+    return interruptMode(this.#fn);
+  }
+
+  interrupt(vector: number): void {
+    if (!this.#fn.isGone) {
+      raiseVector(this.#fn, vector);
+    }
+  }
+
+  setIntx(isAsserted: boolean): void {
+    if (this.#fn.isGone) {
+      return;
+    }
+    if (this.#fabric.isDelaying) {
+      this.#fabric.inFlight.sendPin(this.#requester, () => this.#setPin(isAsserted));
+    } else {
+      this.#setPin(isAsserted);
+    }
+  }
+
+  barAddress(index: number): number {
+    const bar = this.#fn.state.bars.find((candidate) => candidate.index === index);
+    return bar === undefined ? ADDR_NOWHERE : bar.start;
+  }
+
+  setOpen(range: BarMemory, isOpen: boolean): void {
+    if (range.isOpen !== isOpen) {
+      range.isOpen = isOpen;
+      this.#fabric.touch();
+    }
+  }
+
+  reportInternalError(): void {
+    if (!this.#fn.isGone) {
+      logUncorrectable(this.#fn, 'Uncorrectable_Internal_Error', null, false);
+    }
+  }
+
+  #setPin(isAsserted: boolean): void {
+    this.#fn.isIntxAsserted = isAsserted;
+    updateIntx(this.#fn);
+  }
+
+  /** What keeps a request from being sent at all. */
+  #refusal(): Status {
+    if (this.#fn.isGone) {
+      return DMA_STATUS.GONE;
+    }
+    if (!this.#fn.state.canMaster) {
+      return DMA_STATUS.DISABLED;
+    }
+    return this.#fn.device.bus.isLinkUp ? DONE : DMA_STATUS.GONE;
+  }
+}

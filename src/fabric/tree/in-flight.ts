@@ -1,0 +1,261 @@
+/**
+ * Requests under way in a machine with delays: they arrive at random moments under the ordering rules, and bytes move when
+ * they arrive. PCIe Base 6.0, 2.4.1.
+ *
+ * - Posted requests of one requester arrive in the order in which they were made; interrupts are such requests.
+ * - A read does not arrive before posted requests that were made before it.
+ * - A completion does not arrive before posted requests that its completer made before it.
+ * - With relaxed ordering, command data may pass earlier posted requests.
+ *
+ * Requests live in slots that are used again; nothing is allocated for one in the steady state.
+ */
+import { DONE, type EventHandler, type MmioReader, PENDING, type Status } from '../../access/index.ts';
+import type { EventQueue } from '../event-queue.ts';
+import { Memory } from '../memory/memory.ts';
+import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
+import type { FabricFunction } from './fabric-function.ts';
+import type { Requester } from './requester.ts';
+
+const KIND = { WRITE: 0, READ: 1, MESSAGE: 2, CPU_WRITE: 3, CPU_READ: 4, PIN: 5 } as const;
+type Kind = (typeof KIND)[keyof typeof KIND];
+
+/** Codes of events. */
+const ARRIVE = 0;
+const COMPLETE = 1;
+
+const NO_MEMORY = Memory.flat(0);
+
+class Slot {
+  kind: Kind = KIND.WRITE;
+  requester: Requester | null = null;
+  /** The requester's run when it was sent: another one means that it must not end. */
+  run = 0;
+  addr = 0;
+  local = NO_MEMORY;
+  localOffset = 0;
+  lengthBytes = 0;
+  traffic: Traffic = TRAFFIC.DATA;
+  token = 0;
+  status: Status = DONE;
+  completer: FabricFunction | null = null;
+  reader: MmioReader | null = null;
+  action: (() => void) | null = null;
+  /** Of CPU accesses: the bytes themselves. */
+  readonly own = Memory.flat(8);
+}
+
+export class InFlight implements EventHandler {
+  readonly #queue: EventQueue;
+  readonly #slots: Slot[] = [];
+  readonly #free: number[] = [];
+  #count = 0;
+
+  constructor(queue: EventQueue) {
+    this.#queue = queue;
+  }
+
+  /** Requests that have not ended. */
+  get count(): number {
+    return this.#count;
+  }
+
+  write(
+    requester: Requester,
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    const index = this.#take(KIND.WRITE, requester, addr);
+    this.#fill(index, local, localOffset, lengthBytes, traffic, token);
+    this.#post(requester, index, traffic === TRAFFIC.DATA && isRelaxed(requester));
+    return PENDING;
+  }
+
+  read(
+    requester: Requester,
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    const index = this.#take(KIND.READ, requester, addr);
+    this.#fill(index, local, localOffset, lengthBytes, traffic, token);
+    this.#request(requester, index);
+    return PENDING;
+  }
+
+  sendMessage(requester: Requester, addr: number, data: number): void {
+    const index = this.#take(KIND.MESSAGE, requester, addr);
+    this.#slots[index]!.own.setValue(0, 4, data);
+    this.#post(requester, index, false);
+  }
+
+  /** Something that travels like a posted write: a change of an interrupt pin. */
+  sendPin(requester: Requester, action: () => void): void {
+    const index = this.#take(KIND.PIN, requester, 0);
+    this.#slots[index]!.action = action;
+    this.#post(requester, index, false);
+  }
+
+  /** A store of the CPU. The bytes are taken now. */
+  cpuWrite(
+    requester: Requester,
+    addr: number,
+    from: Memory,
+    fromOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): void {
+    const index = this.#take(KIND.CPU_WRITE, requester, addr);
+    const slot = this.#slots[index]!;
+    const local = lengthBytes <= slot.own.sizeBytes ? slot.own : Memory.flat(lengthBytes);
+    from.copyTo(fromOffset, local, 0, lengthBytes);
+    this.#fill(index, local, 0, lengthBytes, traffic, 0);
+    this.#post(requester, index, false);
+  }
+
+  /** A load of the CPU of up to four bytes. */
+  cpuRead(requester: Requester, addr: number, lengthBytes: number, reader: MmioReader): void {
+    const index = this.#take(KIND.CPU_READ, requester, addr);
+    const slot = this.#slots[index]!;
+    slot.reader = reader;
+    this.#fill(index, slot.own, 0, lengthBytes, TRAFFIC.CONTROL, 0);
+    this.#request(requester, index);
+  }
+
+  onEvent(code: number, index: number): void {
+    const slot = this.#slots[index]!;
+    const requester = slot.requester!;
+    if (slot.run !== requester.run) {
+      this.#release(index);
+    } else if (code === ARRIVE) {
+      this.#arrive(index, slot, requester);
+    } else {
+      this.#complete(index, slot, requester);
+    }
+  }
+
+  #arrive(index: number, slot: Slot, requester: Requester): void {
+    const { addr, local, localOffset, lengthBytes, traffic, token } = slot;
+    switch (slot.kind) {
+      case KIND.WRITE: {
+        const status = requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
+        const isAlive = slot.run === requester.run;
+        this.#release(index);
+        if (isAlive) {
+          requester.fn?.model?.onDma(token, status);
+        }
+        return;
+      }
+      case KIND.MESSAGE:
+        requester.writeNow(addr, slot.own, 0, 4, TRAFFIC.CONTROL);
+        this.#release(index);
+        return;
+      case KIND.CPU_WRITE:
+        requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
+        this.#release(index);
+        return;
+      case KIND.PIN: {
+        const { action } = slot;
+        this.#release(index);
+        action?.();
+        return;
+      }
+      case KIND.READ:
+      case KIND.CPU_READ: {
+        slot.status = requester.readNow(addr, local, localOffset, lengthBytes, traffic);
+        slot.completer = requester.lastCompleter;
+        const behindPs = slot.completer === null ? 0 : slot.completer.requester.lastPostedPs;
+        this.#queue.at(Math.max(this.#laterPs(), behindPs), this, COMPLETE, index);
+        return;
+      }
+    }
+  }
+
+  #complete(index: number, slot: Slot, requester: Requester): void {
+    const { kind, local, localOffset, lengthBytes, token, reader, completer } = slot;
+    let { status } = slot;
+    // Whoever was to answer has been pulled out meanwhile.
+    if (status === DONE && completer?.isGone === true) {
+      status = DMA_STATUS.TIMEOUT;
+      local.fill(localOffset, lengthBytes, 0xff);
+    }
+    if (kind === KIND.READ) {
+      this.#release(index);
+      requester.fn?.model?.onDma(token, status);
+    } else {
+      const value = local.getValue(localOffset, lengthBytes);
+      this.#release(index);
+      reader?.deliver(value);
+    }
+  }
+
+  /** In order behind earlier posted requests, unless relaxed. */
+  #post(requester: Requester, index: number, relaxed: boolean): void {
+    const drawnPs = this.#laterPs();
+    const atPs = relaxed ? drawnPs : Math.max(drawnPs, requester.lastPostedPs);
+    requester.lastPostedPs = Math.max(requester.lastPostedPs, atPs);
+    this.#queue.at(atPs, this, ARRIVE, index);
+  }
+
+  #request(requester: Requester, index: number): void {
+    this.#queue.at(Math.max(this.#laterPs(), requester.lastPostedPs), this, ARRIVE, index);
+  }
+
+  #laterPs(): number {
+    return this.#queue.nowPs + this.#queue.drawDelayPs();
+  }
+
+  #take(kind: Kind, requester: Requester, addr: number): number {
+    let index = this.#free.pop();
+    if (index === undefined) {
+      index = this.#slots.length;
+      this.#slots.push(new Slot());
+    }
+    const slot = this.#slots[index]!;
+    slot.kind = kind;
+    slot.requester = requester;
+    slot.run = requester.run;
+    slot.addr = addr;
+    this.#count++;
+    return index;
+  }
+
+  #fill(
+    index: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): void {
+    const slot = this.#slots[index]!;
+    slot.local = local;
+    slot.localOffset = localOffset;
+    slot.lengthBytes = lengthBytes;
+    slot.traffic = traffic;
+    slot.token = token;
+  }
+
+  /** The slot may be used again from here on, within the call that follows as well. */
+  #release(index: number): void {
+    const slot = this.#slots[index]!;
+    slot.local = NO_MEMORY;
+    slot.reader = null;
+    slot.completer = null;
+    slot.action = null;
+    this.#free.push(index);
+    this.#count--;
+  }
+}
+
+/** Whether command data of this requester carries the Relaxed Ordering attribute. */
+function isRelaxed(requester: Requester): boolean {
+  const { fn } = requester;
+  return fn?.device.usesRelaxedOrdering === true && fn.state.enablesRelaxedOrdering;
+}

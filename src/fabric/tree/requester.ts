@@ -1,0 +1,435 @@
+/**
+ * Everything that one function (or the CPU) sends: finds the route of a request, carries it out and counts it.
+ *
+ * The hot path is a request that stays within the route of the one before: a comparison, a copy, two additions. Whatever
+ * is unusual (another region, registers, a failure, a listener) takes the slow path below it, a piece for each region.
+ * Routes are forgotten when anything that routing depends on has changed.
+ */
+
+import { DONE, type Status } from '../../access/index.ts';
+import { ADDR_NOWHERE, assert } from '../../base/index.ts';
+import { reportFailure } from '../errors/report.ts';
+import { Memory } from '../memory/memory.ts';
+import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
+import { ADDRESS_TYPE, type AddressType } from '../routing/acs.ts';
+import { isExactAddress } from '../routing/region.ts';
+import { resolveCpuRoute, resolveRoute } from '../routing/resolve.ts';
+import { type RegisterHandler, type RequestShape, ROUTE_KIND, type Route } from '../routing/route.ts';
+import { RouteCache } from '../routing/route-cache.ts';
+import { traceRead, traceWrite } from '../tlp/emit.ts';
+import { largestPacketBytes, packetCount, splitRequest } from '../tlp/split.ts';
+import type { Fabric } from './fabric.ts';
+import type { FabricFunction } from './fabric-function.ts';
+
+const WRITE: RequestShape = { isWrite: true, addressType: ADDRESS_TYPE.UNTRANSLATED, isRelaxed: false };
+const READ: RequestShape = { isWrite: false, addressType: ADDRESS_TYPE.UNTRANSLATED, isRelaxed: false };
+const RELAXED_READ: RequestShape = {
+  isWrite: false,
+  addressType: ADDRESS_TYPE.UNTRANSLATED,
+  isRelaxed: true,
+};
+
+export class Requester {
+  readonly fabric: Fabric;
+  /** Null for the CPU. */
+  readonly fn: FabricFunction | null;
+  /** When the last posted request of this function arrives; later ones must not be earlier. */
+  lastPostedPs = 0;
+  /** Counts up when what is under way must never end: a reset, a removal. */
+  run = 0;
+  /** Who answered the last read; null for DRAM and failures. */
+  lastCompleter: FabricFunction | null = null;
+
+  readonly #writes = new RouteCache();
+  readonly #reads = new RouteCache();
+  readonly #relaxedReads = new RouteCache();
+  readonly #message = Memory.flat(4);
+  #poisonsNextWrite = false;
+  #epoch = -1;
+  #dramGeneration = -1;
+  #translatorGeneration = -1;
+  readonly #drop: (route: Route) => void;
+
+  constructor(fabric: Fabric, fn: FabricFunction | null) {
+    this.fabric = fabric;
+    this.fn = fn;
+    this.#drop = (route) => fabric.counters.fold(route);
+    fabric.requesters.add(this);
+  }
+
+  /** Carries out a write. @returns DONE, or the status of a request that was not sent */
+  writeNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
+    const route = this.#isFresh() ? this.#writes.find(addr) : null;
+    if (route?.isPlain === true && addr + lengthBytes <= route.end && this.fabric.listener === null) {
+      local.copyTo(localOffset, route.memory!, route.offset + (addr - route.start), lengthBytes);
+      if (traffic === TRAFFIC.DATA) {
+        route.dataBytes += lengthBytes;
+      } else {
+        route.controlBytes += lengthBytes;
+      }
+      route.payloadPackets += packetCount(addr, lengthBytes, route.payloadBytes);
+      return DONE;
+    }
+    return this.#writePieces(addr, local, localOffset, lengthBytes, traffic);
+  }
+
+  /** Carries out a read. @returns DONE, or a failure; then `local` holds all ones */
+  readNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
+    const cache = traffic === TRAFFIC.DATA ? this.#dataReads() : this.#reads;
+    const route = this.#isFresh() ? cache.find(addr) : null;
+    if (route?.isPlain === true && addr + lengthBytes <= route.end && this.fabric.listener === null) {
+      route.memory!.copyTo(route.offset + (addr - route.start), local, localOffset, lengthBytes);
+      if (traffic === TRAFFIC.DATA) {
+        route.dataBytes += lengthBytes;
+      } else {
+        route.controlBytes += lengthBytes;
+      }
+      route.requestPackets += packetCount(addr, lengthBytes, route.readRequestBytes);
+      route.payloadPackets += packetCount(addr, lengthBytes, completionChunk(route));
+      this.lastCompleter = route.completer;
+      return DONE;
+    }
+    return this.#readPieces(cache, addr, local, localOffset, lengthBytes, traffic);
+  }
+
+  /** Sends a message signalled interrupt: a posted write of one dword. */
+  sendMessage(addr: number, data: number): void {
+    if (this.fabric.isDelaying) {
+      this.fabric.inFlight.sendMessage(this, addr, data);
+    } else {
+      this.messageNow(addr, data);
+    }
+  }
+
+  messageNow(addr: number, data: number): void {
+    this.#message.setValue(0, 4, data);
+    this.writeNow(addr, this.#message, 0, 4, TRAFFIC.CONTROL);
+  }
+
+  /** The route that a request takes, from the cache when it is there. */
+  routeOf(addr: number, lengthBytes: number, isWrite: boolean, traffic: Traffic): Route {
+    const cache = isWrite ? this.#writes : traffic === TRAFFIC.DATA ? this.#dataReads() : this.#reads;
+    return this.#route(cache, isWrite, exact(addr), lengthBytes);
+  }
+
+  /** The route of a request as a test wants it sent; nothing is kept. */
+  probe(
+    addr: number,
+    lengthBytes: number,
+    shape: { readonly isWrite: boolean; readonly addressType?: AddressType; readonly isRelaxed?: boolean },
+    requesterId?: number,
+  ): Route {
+    return this.#resolve(exact(addr), lengthBytes, { ...READ, ...shape }, requesterId);
+  }
+
+  /** The next write is sent poisoned: a fault that tests inject. */
+  poisonNextWrite(): void {
+    this.#poisonsNextWrite = true;
+    this.#epoch = -1;
+  }
+
+  /** Forgets the routes, with what they counted put where it belongs. */
+  forgetRoutes(): void {
+    this.#writes.clear(this.#drop);
+    this.#reads.clear(this.#drop);
+    this.#relaxedReads.clear(this.#drop);
+  }
+
+  forEachRoute(visit: (route: Route) => void): void {
+    this.#writes.forEach(visit);
+    this.#reads.forEach(visit);
+    this.#relaxedReads.forEach(visit);
+  }
+
+  /** Requests under way never end, and nothing is known any more. */
+  abandon(): void {
+    this.run++;
+    this.lastPostedPs = 0;
+    this.forgetRoutes();
+  }
+
+  #dataReads(): RouteCache {
+    const { fn } = this;
+    return fn?.device.usesRelaxedOrdering === true && fn.state.enablesRelaxedOrdering
+      ? this.#relaxedReads
+      : this.#reads;
+  }
+
+  #isFresh(): boolean {
+    const { fabric } = this;
+    return (
+      this.#epoch === fabric.epoch &&
+      this.#dramGeneration === fabric.dram.generation &&
+      this.#translatorGeneration === this.#translatorNow()
+    );
+  }
+
+  #translatorNow(): number {
+    const translator = this.fn === null ? null : this.fn.device.bus.hostBridge.translator;
+    return translator === null ? 0 : translator.generation;
+  }
+
+  #route(cache: RouteCache, isWrite: boolean, addr: number, lengthBytes: number): Route {
+    if (!this.#isFresh()) {
+      this.forgetRoutes();
+      this.#epoch = this.fabric.epoch;
+      this.#dramGeneration = this.fabric.dram.generation;
+      this.#translatorGeneration = this.#translatorNow();
+    }
+    const known = cache.find(addr);
+    if (known !== null) {
+      return known;
+    }
+    const shape = isWrite ? WRITE : cache === this.#relaxedReads ? RELAXED_READ : READ;
+    const route = this.#resolve(addr, lengthBytes, shape);
+    cache.add(route, this.#drop);
+    return route;
+  }
+
+  #resolve(addr: number, lengthBytes: number, shape: RequestShape, requesterId?: number): Route {
+    return this.fn === null
+      ? resolveCpuRoute(this.fabric, addr, lengthBytes, shape.isWrite)
+      : resolveRoute(this.fabric, this.fn, addr, lengthBytes, shape, requesterId);
+  }
+
+  #writePieces(
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): Status {
+    assert(lengthBytes >= 0, 'a request has a negative length', { lengthBytes });
+    const from = exact(addr);
+    let done = 0;
+    while (done < lengthBytes) {
+      const at = from + done;
+      const route = this.#route(this.#writes, true, at, lengthBytes - done);
+      if (route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE) {
+        return route.status;
+      }
+      const length = pieceLength(route, at, lengthBytes - done);
+      this.#writePiece(route, at, local, localOffset + done, length, traffic);
+      this.#settle(route);
+      done += length;
+    }
+    return DONE;
+  }
+
+  #writePiece(
+    route: Route,
+    at: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): void {
+    const { payloadLimitBytes, maxPayloadBytes } = route.parts;
+    if (payloadLimitBytes < maxPayloadBytes && lengthBytes > payloadLimitBytes) {
+      for (const { addr, lengthBytes: length } of splitRequest(at, lengthBytes, maxPayloadBytes)) {
+        if (length > payloadLimitBytes) {
+          reportMalformed(route, addr, length, traffic);
+        } else {
+          this.#deliver(route, addr, local, localOffset + (addr - at), length, traffic);
+        }
+      }
+      return;
+    }
+    this.#deliver(route, at, local, localOffset, lengthBytes, traffic);
+  }
+
+  #deliver(
+    route: Route,
+    at: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): void {
+    if (traffic === TRAFFIC.DATA) {
+      route.dataBytes += lengthBytes;
+    } else {
+      route.controlBytes += lengthBytes;
+    }
+    route.payloadPackets += isExactAddress(at) ? packetCount(at, lengthBytes, route.payloadBytes) : 1;
+    const { listener } = this.fabric;
+    if (listener !== null) {
+      traceWrite(this.fabric, listener, route, at, lengthBytes, traffic);
+    }
+    if (this.#poisonsNextWrite) {
+      this.#poisonsNextWrite = false;
+      reportFailure(route, 'poisoned', at, lengthBytes, true);
+      return;
+    }
+    const offset = route.offset + (at - route.start);
+    switch (route.kind) {
+      case ROUTE_KIND.MEMORY:
+        local.copyTo(localOffset, route.memory!, offset, lengthBytes);
+        return;
+      case ROUTE_KIND.REGISTERS:
+        writeRegisters(route.handler!, route.bar, offset, local, localOffset, lengthBytes);
+        return;
+      case ROUTE_KIND.INTERRUPT:
+        this.#interrupt(route, at, local, localOffset, lengthBytes);
+        return;
+      case ROUTE_KIND.FAILED:
+        reportFailure(route, route.failure!.code, at, lengthBytes, true);
+        return;
+      case ROUTE_KIND.EMPTY:
+        return;
+    }
+  }
+
+  #interrupt(route: Route, at: number, local: Memory, localOffset: number, lengthBytes: number): void {
+    if (lengthBytes === 4 && at % 4 === 0) {
+      const { root, requesterId } = route.parts;
+      this.fabric.interruptSink(root!.domain, requesterId, at, local.getValue(localOffset, 4));
+    }
+  }
+
+  #readPieces(
+    cache: RouteCache,
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): Status {
+    assert(lengthBytes >= 0, 'a request has a negative length', { lengthBytes });
+    const from = exact(addr);
+    let done = 0;
+    let status: Status = DONE;
+    this.lastCompleter = null;
+    while (done < lengthBytes) {
+      const at = from + done;
+      const route = this.#route(cache, false, at, lengthBytes - done);
+      if (route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE) {
+        status = route.status;
+        break;
+      }
+      const length = pieceLength(route, at, lengthBytes - done);
+      const ended = this.#readPiece(route, at, local, localOffset + done, length, traffic);
+      this.#settle(route);
+      this.lastCompleter = route.completer;
+      status = status === DONE ? ended : status;
+      done += length;
+    }
+    if (status !== DONE) {
+      local.fill(localOffset, lengthBytes, 0xff);
+    }
+    return status;
+  }
+
+  #readPiece(
+    route: Route,
+    at: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+  ): Status {
+    const isExact = isExactAddress(at);
+    route.requestPackets += isExact ? packetCount(at, lengthBytes, route.readRequestBytes) : 1;
+    const { listener } = this.fabric;
+    if (listener !== null) {
+      traceRead(this.fabric, listener, route, at, lengthBytes, traffic);
+    }
+    if (route.kind === ROUTE_KIND.FAILED) {
+      route.payloadPackets += isExact ? packetCount(at, lengthBytes, route.readRequestBytes) : 1;
+      reportFailure(route, route.failure!.code, at, lengthBytes, false);
+      return route.status;
+    }
+    const { payloadLimitBytes } = route.parts;
+    const chunk = completionChunk(route);
+    if (chunk > payloadLimitBytes && largestPacketBytes(at, lengthBytes, chunk) > payloadLimitBytes) {
+      reportMalformed(route, at, largestPacketBytes(at, lengthBytes, chunk), traffic);
+      reportFailure(route, 'timeout', at, lengthBytes, false);
+      return DMA_STATUS.TIMEOUT;
+    }
+    if (traffic === TRAFFIC.DATA) {
+      route.dataBytes += lengthBytes;
+    } else {
+      route.controlBytes += lengthBytes;
+    }
+    route.payloadPackets += packetCount(at, lengthBytes, chunk);
+    const offset = route.offset + (at - route.start);
+    switch (route.kind) {
+      case ROUTE_KIND.MEMORY:
+        route.memory!.copyTo(offset, local, localOffset, lengthBytes);
+        break;
+      case ROUTE_KIND.REGISTERS:
+        readRegisters(route.handler!, route.bar, offset, local, localOffset, lengthBytes);
+        break;
+      default:
+        local.fill(localOffset, lengthBytes, 0);
+        break;
+    }
+    return DONE;
+  }
+
+  /** A route that is not kept gives its counts away at once. */
+  #settle(route: Route): void {
+    if (route.kind === ROUTE_KIND.FAILED || !Number.isFinite(route.start)) {
+      this.#drop(route);
+    }
+  }
+}
+
+/** Whatever a driver programmed, as an address: what is no exact number from 0 on is nowhere. */
+function exact(addr: number): number {
+  return isExactAddress(addr) ? addr : ADDR_NOWHERE;
+}
+
+function pieceLength(route: Route, at: number, lengthBytes: number): number {
+  return isExactAddress(at) ? Math.min(lengthBytes, route.end - at) : lengthBytes;
+}
+
+/** What a completer sends at most in one completion. */
+function completionChunk(route: Route): number {
+  return Math.min(route.payloadBytes, route.readRequestBytes);
+}
+
+/** A packet larger than somebody on its way takes: it ends there. 2.2.2. */
+function reportMalformed(route: Route, at: number, lengthBytes: number, traffic: Traffic): void {
+  const { shape, requestLinks, completionLinks, payloadLimitLinks } = route.parts;
+  const links = shape.isWrite ? requestLinks : completionLinks;
+  for (const direction of links.slice(0, payloadLimitLinks)) {
+    direction.add(traffic === TRAFFIC.DATA ? lengthBytes : 0, traffic === TRAFFIC.DATA ? 0 : lengthBytes, 1);
+  }
+  reportFailure(route, 'malformed', at, lengthBytes, shape.isWrite);
+}
+
+/** Registers take aligned accesses of up to four bytes. */
+function accessBytes(offset: number, lengthBytes: number): number {
+  return offset % 4 === 0 && lengthBytes >= 4 ? 4 : offset % 2 === 0 && lengthBytes >= 2 ? 2 : 1;
+}
+
+function writeRegisters(
+  handler: RegisterHandler,
+  bar: number,
+  offset: number,
+  local: Memory,
+  localOffset: number,
+  lengthBytes: number,
+): void {
+  for (let done = 0; done < lengthBytes; ) {
+    const length = accessBytes(offset + done, lengthBytes - done);
+    handler.writeRegister(bar, offset + done, length, local.getValue(localOffset + done, length));
+    done += length;
+  }
+}
+
+function readRegisters(
+  handler: RegisterHandler,
+  bar: number,
+  offset: number,
+  local: Memory,
+  localOffset: number,
+  lengthBytes: number,
+): void {
+  for (let done = 0; done < lengthBytes; ) {
+    const length = accessBytes(offset + done, lengthBytes - done);
+    local.setValue(localOffset + done, length, handler.readRegister(bar, offset + done, length));
+    done += length;
+  }
+}

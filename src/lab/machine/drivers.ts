@@ -1,0 +1,140 @@
+/**
+ * What the lab's kernel binds to its devices: the NVMe driver and what it makes of controller memory, the driver of memory
+ * endpoints, and the names that a person uses for all of them.
+ */
+import type { PciFunction, Task } from '../../access/index.ts';
+import { PeerlaneError } from '../../base/index.ts';
+import { NvmeController, type SpanMapper } from '../../drivers/index.ts';
+import type { P2pdma } from '../../p2pdma/index.ts';
+import type { ClassName } from '../../topology/index.ts';
+import type { LabEndpoint, LabNvmeBase } from '../file/index.ts';
+
+/** One device with the driver that has it. */
+export interface Bound {
+  readonly node: LabEndpoint;
+  readonly fn: PciFunction;
+  /** As Linux calls it; null when nothing drives the device here. */
+  readonly driver: string | null;
+  readonly names: readonly ClassName[];
+  readonly dmaMaskBits: number;
+  readonly nvme: NvmeController | null;
+  /** Why the driver gave up, or registered no peer memory: one line each, as the kernel's log would have them. */
+  readonly notes: readonly string[];
+}
+
+const UNBOUND_DMA_BITS = 32;
+const IOPMEM = 'iopmem';
+
+/**
+ * Brings one device up. Never throws for what the device does: a driver that gives up says so in `notes`.
+ *
+ * @param hasDisk a block device is laid over one of its BARs: that driver has the function, and nobody publishes its memory
+ */
+export function* bindDriver(
+  node: LabEndpoint,
+  fn: PciFunction,
+  p2pdma: P2pdma,
+  mapPeer: SpanMapper,
+  hasDisk: boolean,
+): Task<Bound> {
+  switch (node.kind) {
+    case 'nvme':
+    case 'accelerator':
+      return yield* bindNvme(node, fn, p2pdma, mapPeer);
+    case 'memory':
+      return bindMemory(node, fn, p2pdma, hasDisk);
+    default:
+      return {
+        node,
+        fn,
+        driver: hasDisk ? IOPMEM : null,
+        names: classNames(node),
+        dmaMaskBits: UNBOUND_DMA_BITS,
+        nvme: null,
+        notes: [],
+      };
+  }
+}
+
+function* bindNvme(
+  node: LabNvmeBase & LabEndpoint,
+  fn: PciFunction,
+  p2pdma: P2pdma,
+  mapPeer: SpanMapper,
+): Task<Bound> {
+  const notes: string[] = [];
+  fn.dma.setAddressBits(node.addressBits);
+  const nvme = new NvmeController(fn, { label: node.name, mapPeer });
+  try {
+    yield* nvme.starting();
+  } catch (error) {
+    if (!(error instanceof PeerlaneError)) {
+      throw error;
+    }
+    notes.push(`${node.name}: probe failed: ${error.message}`);
+    return { node, fn, driver: null, names: [], dmaMaskBits: UNBOUND_DMA_BITS, nvme: null, notes };
+  }
+  const { cmb } = nvme;
+  if (cmb !== null) {
+    notes.push(...offer(p2pdma, fn, cmb.bar, cmb.sizeBytes, cmb.offsetBytes, cmb.canPublish, node.name));
+  }
+  const names: ClassName[] = [
+    { subsystem: 'nvme', name: node.name },
+    ...nvme.namespaces.map(({ nsid }) => ({ subsystem: 'block', name: `${node.name}n${nsid}` })),
+  ];
+  return { node, fn, driver: 'nvme', names, dmaMaskBits: 64, nvme, notes };
+}
+
+function bindMemory(
+  node: Extract<LabEndpoint, { readonly kind: 'memory' }>,
+  fn: PciFunction,
+  p2pdma: P2pdma,
+  hasDisk: boolean,
+): Bound {
+  fn.enable({ memory: true });
+  const notes =
+    node.publishedBar === null || hasDisk ? [] : offer(p2pdma, fn, node.publishedBar, 0, 0, true, node.name);
+  return {
+    node,
+    fn,
+    driver: hasDisk ? IOPMEM : node.publishedBar === null ? null : 'p2pmem_pci',
+    names: classNames(node),
+    dmaMaskBits: node.addressBits,
+    nvme: null,
+    notes,
+  };
+}
+
+/** Registers peer memory as a driver does: a refusal costs the memory and not the device. */
+function offer(
+  p2pdma: P2pdma,
+  fn: PciFunction,
+  bar: number,
+  sizeBytes: number,
+  offsetBytes: number,
+  isPublished: boolean,
+  name: string,
+): readonly string[] {
+  try {
+    p2pdma.addResource(fn, bar, sizeBytes, offsetBytes);
+    p2pdma.publish(fn.bdf, isPublished);
+    return [];
+  } catch (error) {
+    if (!(error instanceof PeerlaneError)) {
+      throw error;
+    }
+    return [`${name}: failed to register peer memory: ${error.message}`];
+  }
+}
+
+/** Classes of devices that nothing drives here but a person wants to name. */
+const CLASS_OF: Readonly<Partial<Record<LabEndpoint['kind'], string>>> = {
+  nic: 'net',
+  gpu: 'drm',
+  'dma-engine': 'dma',
+};
+
+function classNames(node: LabEndpoint): readonly ClassName[] {
+  const subsystem = CLASS_OF[node.kind];
+  return subsystem === undefined ? [] : [{ subsystem, name: node.name }];
+}

@@ -1,0 +1,16 @@
+/** A lab file becomes a machine that runs. Read `lab-machine.ts` first. */
+export { bootFindings } from './boot-findings.ts';
+export type { BuiltFunction } from './build.ts';
+export type { Bound } from './drivers.ts';
+export {
+  compareMedia,
+  findLabEnd,
+  type LabEnd,
+  labEnds,
+  type MediaDifference,
+  openLabEnd,
+} from './ends.ts';
+export type { BoundDisk } from './iopmem-disks.ts';
+export { type BootOptions, LabMachine, type LabMember } from './lab-machine.ts';
+export type { ModelOptions, Storage } from './models.ts';
+export { type LabTraffic, type LinkTraffic, labTraffic, type TrafficBytes } from './traffic.ts';

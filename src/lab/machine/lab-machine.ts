@@ -1,0 +1,393 @@
+/**
+ * A lab machine that runs: fabric, firmware, operating system and drivers, brought up from a lab file.
+ *
+ * `boot` does what happens when a computer is switched on, in that order. Afterwards there are functions to look at
+ * (`machine()`, the same `Machine` that a real computer gives), drives to open by name, peer memory to allocate, and the
+ * fabric's counters.
+ */
+import { type Span, startTask, type Task } from '../../access/index.ts';
+import { type AcsBeforeParameters, acsAtBoot } from '../../advice/index.ts';
+import { type Bdf, SeededRandom } from '../../base/index.ts';
+import {
+  type AcsFacts,
+  Dram,
+  EventQueue,
+  type EventQueueOptions,
+  enumerate,
+  Fabric,
+  type FabricPciFunction,
+  type FirmwareFunction,
+  type FirmwareReport,
+  Iommu,
+  Platform,
+  setLink,
+  wireName,
+} from '../../fabric/index.ts';
+import { acsKernelDefault, type KernelLog, P2pdma } from '../../p2pdma/index.ts';
+import { ACS_CONTROL, ACS_EGRESS_CONTROL_VECTOR_OFFSET, EXTENDED_ID } from '../../spec/index.ts';
+import { type FileTree, type Machine, MachineIndex, readSysfs } from '../../topology/index.ts';
+import type { LabEndpoint, LabFile, LabLink } from '../file/index.ts';
+import {
+  type FunctionState,
+  measureResources,
+  type SizedResource,
+  type SysfsState,
+  sysfsTree,
+} from '../sysfs/index.ts';
+import { type BuiltFunction, type BuiltTree, buildTree, windowWishes } from './build.ts';
+import { type Bound, bindDriver } from './drivers.ts';
+import { type BoundDisk, bindDisk } from './iopmem-disks.ts';
+import { type ModelOptions, nameSeed, type Storage } from './models.ts';
+import { physicalMap } from './physical-map.ts';
+import { acsWord, linkSpeedGTs } from './words.ts';
+
+export interface BootOptions {
+  /** For messages: the path of the lab file. */
+  readonly label: string;
+  /** Default `extents`. */
+  readonly storage?: Storage;
+  /** Needed by labs that name images. @throws PeerlaneError when it cannot be opened */
+  readonly openImage?: ModelOptions['openImage'];
+  /** Delays everything at random; for contract suites. */
+  readonly jitter?: EventQueueOptions['jitter'];
+  readonly turn?: EventQueueOptions['turn'];
+  /** What the kernel prints about peer-to-peer DMA. */
+  readonly log?: KernelLog;
+}
+
+/** A function of the lab file in the machine that runs. */
+export interface LabMember extends BuiltFunction {
+  readonly bdf: Bdf;
+  /** What the operating system has of it. */
+  readonly platform: FabricPciFunction;
+}
+
+export class LabMachine {
+  readonly lab: LabFile;
+  readonly label: string;
+  readonly queue: EventQueue;
+  readonly fabric: Fabric;
+  readonly dram: Dram;
+  readonly iommu: Iommu;
+  readonly platform: Platform;
+  readonly p2pdma: P2pdma;
+  readonly firmware: FirmwareReport;
+  readonly storage: Storage;
+  /** In the order of the file; devices and bridges. */
+  readonly members: readonly LabMember[];
+  readonly #tree: BuiltTree;
+  readonly #resources: Map<Bdf, readonly SizedResource[]>;
+  readonly #bound = new Map<Bdf, Bound>();
+  readonly #disks: BoundDisk[] = [];
+  #machine: Machine | undefined;
+  #machineEpoch = -1;
+
+  /** Firmware and enumeration; drivers are bound by `boot`. @throws {LabError}, {FabricError}, {DeviceError} */
+  constructor(lab: LabFile, options: BootOptions) {
+    this.lab = lab;
+    this.label = options.label;
+    this.storage = options.storage ?? 'extents';
+    this.queue = new EventQueue({
+      ...(options.jitter === undefined ? {} : { jitter: options.jitter }),
+      ...(options.turn === undefined ? {} : { turn: options.turn }),
+    });
+    const map = physicalMap(lab.memory, windowWishes(lab));
+    this.dram = new Dram(map.dram);
+    this.iommu = new Iommu(lab.iommu.mode);
+    this.fabric = new Fabric({ queue: this.queue, dram: this.dram, translator: this.iommu });
+    this.#tree = buildTree(lab, this.fabric, map.windows, {
+      storage: this.storage,
+      seed: lab.seed,
+      openImage: options.openImage ?? refuseImage,
+    });
+    this.platform = new Platform(this.fabric, this.dram, this.iommu);
+    this.fabric.interruptSink = (_domain, _requester, _addr, data) => this.platform.interrupts.message(data);
+    this.fabric.intxSink = ({ domain, rootBusNumber }, pin, isAsserted) =>
+      this.platform.interrupts.setWire(wireName(domain, rootBusNumber, pin), isAsserted);
+    const acs = new Map<Bdf, AcsBeforeParameters>();
+    this.firmware = this.#runFirmware(acs);
+    this.#trainLinks();
+    this.platform.rescan();
+    this.#resources = new Map(measureResources(this.fabric));
+    this.members = this.#tree.functions.map((built) => {
+      const { bdf } = built.fn;
+      return { ...built, bdf, platform: this.platform.functionAt(bdf)! };
+    });
+    this.p2pdma = new P2pdma({
+      machine: () => this.machine(),
+      rules: lab.kernel.release,
+      random: new SeededRandom(nameSeed(lab.seed, 'p2pdma')),
+      ...(options.log === undefined ? {} : { log: options.log }),
+      platform: {
+        ram: map.dram.map(({ start, lengthBytes }) => ({ first: start, last: start + lengthBytes - 1 })),
+      },
+    });
+    this.#applyAcsParameters(acs);
+  }
+
+  /** Switches a machine on and binds its drivers. @throws as the constructor */
+  static *booting(lab: LabFile, options: BootOptions): Task<LabMachine> {
+    const machine = new LabMachine(lab, options);
+    for (const member of machine.members) {
+      yield* machine.#bind(member);
+    }
+    machine.#bindDisks();
+    return machine;
+  }
+
+  /** As `booting`, run to its end at once: nothing outside is awaited while a machine boots. */
+  static boot(lab: LabFile, options: BootOptions): LabMachine {
+    const machine = new LabMachine(lab, options);
+    for (const member of machine.members) {
+      machine.run(machine.#bind(member));
+    }
+    machine.#bindDisks();
+    return machine;
+  }
+
+  /**
+   * Runs a task and everything it waits for, without a turn of the host's event loop.
+   * @throws what the task throws; an assertion when it waits for something that never comes
+   */
+  run<Result>(task: Task<Result>): Result {
+    let outcome: { readonly result: Result } | { readonly error: unknown } | undefined;
+    startTask(
+      task,
+      (result) => {
+        outcome = { result };
+      },
+      (error) => {
+        outcome = { error };
+      },
+    );
+    while (outcome === undefined && this.queue.runUntilIdle(1) > 0) {}
+    if (outcome === undefined) {
+      throw new Error('a task waits for something that never comes');
+    }
+    if ('error' in outcome) {
+      throw outcome.error;
+    }
+    return outcome.result;
+  }
+
+  /** Devices with their drivers, in the order of the file. */
+  get bound(): readonly Bound[] {
+    return [...this.#bound.values()];
+  }
+
+  /** Block devices over BARs, in the order of the file. */
+  get disks(): readonly BoundDisk[] {
+    return this.#disks;
+  }
+
+  /** The member that a name of the lab file means. */
+  member(name: string): LabMember | undefined {
+    return this.members.find(({ node }) => node.name === name);
+  }
+
+  boundAt(bdf: Bdf): Bound | undefined {
+    return this.#bound.get(bdf);
+  }
+
+  /** What a real computer's sysfs would show now. */
+  files(): FileTree {
+    return sysfsTree(this.#sysfsState());
+  }
+
+  /** The machine as every reader gives it; the same object while nothing changed. */
+  machine(): Machine {
+    if (this.#machine === undefined || this.#machineEpoch !== this.fabric.epoch) {
+      const read = readSysfs(this.files(), { kind: 'sysroot', label: this.label });
+      this.#machine = this.#withNames(read);
+      this.#machineEpoch = this.fabric.epoch;
+    }
+    return this.#machine;
+  }
+
+  /** Peer memory was taken or given back, which `machine()` shows too. */
+  forgetMachine(): void {
+    this.#machine = undefined;
+  }
+
+  /**
+   * Host memory of this machine. Stays the caller's.
+   * @throws {MappingError} DMA_NO_MEMORY
+   */
+  allocateHost(lengthBytes: number): Span {
+    return this.platform.allocSpan(lengthBytes, this.storage);
+  }
+
+  /** Closes every driver. Nothing of the machine works afterwards. */
+  *closing(): Task<void> {
+    for (const { nvme } of this.#bound.values()) {
+      if (nvme !== null) {
+        yield* nvme.closing();
+      }
+    }
+  }
+
+  #runFirmware(acs: Map<Bdf, AcsBeforeParameters>): FirmwareReport {
+    const { lab, fabric } = this;
+    const isRequested = lab.iommu.mode !== 'off';
+    const isAtsDisabled = /(?:^|\s)pci=(?:\S*,)?noats(?:,|\s|$)/.test(lab.kernel.commandLine);
+    return enumerate(
+      {
+        configRead: fabric.configRead.bind(fabric),
+        configWrite: fabric.configWrite.bind(fabric),
+        hostBridges: fabric.hostBridges.map((bridge) => ({
+          domain: bridge.domain,
+          rootBus: bridge.rootBusNumber,
+          lastBus: bridge.lastBus,
+          memoryWindows: bridge.windows,
+          addressOffset: bridge.addressOffset,
+          ioWindows: bridge.domain === 0 ? [ioWindow(fabric.hostBridges.indexOf(bridge))] : [],
+        })),
+      },
+      {
+        virtualFunctions: (fn) => this.#virtualFunctions(fn),
+        acsFor: (facts: AcsFacts) => {
+          const kernelDefault = acsKernelDefault(facts.capability, facts.control, {
+            isRequested,
+            isExternal: false,
+            isAtsDisabled,
+          });
+          acs.set(facts.bdf as Bdf, { firmware: facts.control, kernelDefault });
+          return kernelDefault;
+        },
+      },
+    );
+  }
+
+  #virtualFunctions(fn: FirmwareFunction): number {
+    const built = this.#tree.functions.find((one) => one.fn.bdf === fn.bdf);
+    const node = built?.node as LabEndpoint | undefined;
+    return node !== undefined && 'sriov' in node ? (node.sriov?.vfs ?? 0) : 0;
+  }
+
+  /** Links that came up with less than both ends could. */
+  #trainLinks(): void {
+    for (const { node, fn } of this.#tree.functions) {
+      const trained = 'trained' in node ? (node.trained as LabLink | null) : null;
+      const port = fn.device.bus.bridge;
+      if (trained !== null && port !== null) {
+        const state = { speedGTs: linkSpeedGTs(trained), width: trained.width };
+        setLink(fn.config, state);
+        setLink(port.config, state);
+      }
+    }
+  }
+
+  /** ACS Control as the file has it outright, else as the kernel's command line leaves it. */
+  #applyAcsParameters(before: ReadonlyMap<Bdf, AcsBeforeParameters>): void {
+    const words = new Map(acsAtBoot(new MachineIndex(this.machine()), before));
+    for (const { node, bdf } of this.members) {
+      if (node.acs !== null && node.acs.control !== null) {
+        words.set(bdf, acsWord(node.acs.control));
+      }
+    }
+    for (const [bdf, word] of words) {
+      const config = this.platform.functionAt(bdf)?.config;
+      const offset = config?.findExtendedCapability(EXTENDED_ID.ACCESS_CONTROL_SERVICES) ?? 0;
+      if (offset !== 0) {
+        config!.write16(offset + ACS_CONTROL.offset, word);
+      }
+    }
+    for (const { node, bdf } of this.members) {
+      const config = this.platform.functionAt(bdf)?.config;
+      const offset = config?.findExtendedCapability(EXTENDED_ID.ACCESS_CONTROL_SERVICES) ?? 0;
+      for (const number of offset === 0 ? [] : (node.acs?.egress ?? [])) {
+        const at = offset + ACS_EGRESS_CONTROL_VECTOR_OFFSET + 4 * Math.floor(number / 32);
+        config!.write32(at, (config!.read32(at) | (1 << (number % 32))) >>> 0);
+      }
+    }
+  }
+
+  *#bind(member: LabMember): Task<void> {
+    const { node, platform, model } = member;
+    if (model === null || node.kind === 'vmd') {
+      return;
+    }
+    const hasDisk = this.lab.iopmem.some((entry) => entry.function === node.name);
+    const bound = yield* bindDriver(
+      node as LabEndpoint,
+      platform,
+      this.p2pdma,
+      (span, client) => this.p2pdma.mapSpan(span, client),
+      hasDisk,
+    );
+    this.#bound.set(member.bdf, bound);
+    this.forgetMachine();
+  }
+
+  #bindDisks(): void {
+    for (const entry of this.lab.iopmem) {
+      this.#disks.push(bindDisk(entry, this.member(entry.function)!.platform, this.p2pdma));
+    }
+    this.forgetMachine();
+  }
+
+  #sysfsState(): SysfsState {
+    const { lab } = this;
+    const functions = new Map<Bdf, FunctionState>();
+    for (const [bdf, { driver, names, dmaMaskBits }] of this.#bound) {
+      const provider = this.p2pdma.provider(bdf);
+      functions.set(bdf, {
+        driver,
+        names,
+        dmaMaskBits,
+        peerMemory:
+          provider === undefined
+            ? null
+            : {
+                sizeBytes: provider.sizeBytes,
+                availableBytes: provider.availableBytes,
+                isPublished: provider.isPublished,
+              },
+      });
+    }
+    return {
+      label: this.label,
+      side: this.fabric,
+      kernel: lab.kernel,
+      cpu: lab.cpu,
+      iommu: lab.iommu,
+      vmds: this.members.flatMap(({ node, bdf }) =>
+        node.kind === 'vmd'
+          ? [{ domain: (node as unknown as { domain: number }).domain, endpoint: bdf }]
+          : [],
+      ),
+      functions,
+      resources: this.#resources,
+    };
+  }
+
+  /** The names of the lab file, also of bridges and of devices that Linux would not name. */
+  #withNames(machine: Machine): Machine {
+    const names = new Map<Bdf, string>();
+    for (const { node, bdf } of this.members) {
+      if (node.name !== null) {
+        names.set(bdf, node.name);
+      }
+    }
+    return {
+      ...machine,
+      source: { ...machine.source, kind: 'lab', label: this.label },
+      functions: machine.functions.map((fn) => {
+        const name = names.get(fn.bdf);
+        return name === undefined || fn.classNames.some((known) => known.name === name)
+          ? fn
+          : { ...fn, classNames: [{ subsystem: 'lab', name }, ...fn.classNames] };
+      }),
+    };
+  }
+}
+
+/** Each host bridge has a piece of the 64 Ki I/O ports behind the legacy ones. */
+function ioWindow(index: number): { readonly start: number; readonly lengthBytes: number } {
+  const lengthBytes = 0x1000;
+  return { start: 0x1000 + index * lengthBytes, lengthBytes };
+}
+
+function refuseImage(name: string): never {
+  throw new Error(`no way to open the image ${name}`);
+}

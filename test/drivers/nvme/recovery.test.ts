@@ -1,0 +1,402 @@
+import { describe, expect, it } from 'vitest';
+import { DONE, PENDING, PS_PER_MS, PS_PER_S, STATUS, type Task } from '../../../src/access/index.ts';
+import { NvmeError, PeerlaneError } from '../../../src/base/index.ts';
+import { ADMIN_OPCODE, NVM_OPCODE, NVME_STATUS } from '../../../src/spec/nvme/index.ts';
+import type { Misbehaviour } from './fake-controller.ts';
+import { Bench, fillCounting, Requests, started } from './harness.ts';
+
+const BLOCK = 4096;
+
+/** Misbehaves for the first `count` commands of an opcode on I/O queues. */
+function first(count: number, opcode: number, how: Misbehaviour) {
+  let left = count;
+  return (queueId: number, sqe: DataView): Misbehaviour | undefined =>
+    queueId > 0 && sqe.getUint8(0) === opcode && left-- > 0 ? how : undefined;
+}
+
+function failureOf(run: () => unknown): PeerlaneError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof PeerlaneError) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe('timeouts and recovery', () => {
+  it('aborts a command that does not end, and sends it again', () => {
+    const bench = started({ fake: { onCommand: first(1, NVM_OPCODE.READ, { drop: true }) } });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    const before = bench.executor.nowPs;
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+    expect(bench.executor.nowPs - before).toBeGreaterThanOrEqual(30 * PS_PER_S);
+    expect(bench.fake.commands.some(({ opcode, queueId }) => queueId === 0 && opcode === ADMIN_OPCODE.ABORT)).toBe(true);
+    expect(bench.controller.resetCount).toBe(0);
+    expect(namespace.retries.failure).toBe(1);
+  });
+
+  it('resets the controller when the abort does not help, and sends again what was under way', () => {
+    const bench = started({
+      fake: { onCommand: first(1, NVM_OPCODE.WRITE, { drop: true, deaf: true }) },
+      driver: { queueCount: 3 },
+    });
+    const namespace = bench.controller.openNamespace(1, { spreads: true });
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(16 * BLOCK);
+    fillCounting(span.bytes, 1);
+    for (let i = 0; i < 16; i++) {
+      requests.begin((token) => namespace.write(i * BLOCK, span, i * BLOCK, BLOCK, token));
+    }
+    bench.idle();
+    expect(requests.wrong).toEqual([]);
+    expect(requests.done).toBe(16);
+    expect(bench.controller.resetCount).toBe(1);
+    expect(bench.controller.state).toBe('live');
+    expect(bench.fake.enables).toBe(2);
+    const held = new Uint8Array(16 * BLOCK);
+    bench.fake.namespaces.get(1)!.media.read(0, held, 0, held.length);
+    expect(Buffer.compare(held, span.bytes)).toBe(0);
+  });
+
+  it('fails what was under way where the caller does not want it sent again', () => {
+    const bench = started({
+      fake: { onCommand: first(1, NVM_OPCODE.READ, { drop: true, deaf: true }) },
+      driver: { requeue: false, onTimeout: 'reset' },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    const { token, status } = requests.complete((id) => namespace.read(0, span, 0, BLOCK, id));
+    expect(status).toBe(STATUS.ABORTED);
+    expect(namespace.failure(token)?.code).toBe('NVME_RESET');
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+    expect(namespace.failure(token)).toBeDefined();
+  });
+
+  it('finds completions whose interrupt was lost, without an abort', () => {
+    const bench = started({ fake: { onCommand: first(1, NVM_OPCODE.READ, { silent: true }) } });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+    expect(bench.controller.anomalies.count('lost-interrupt')).toBe(1);
+    expect(bench.controller.anomalies.count('timeout')).toBe(0);
+  });
+
+  it('resets a controller that reports a fatal status', () => {
+    const bench = started({ fake: { onCommand: first(1, NVM_OPCODE.READ, { fatal: true }) } });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(4 * BLOCK);
+    for (let i = 0; i < 4; i++) {
+      requests.begin((token) => namespace.read(0, span, i * BLOCK, BLOCK, token));
+    }
+    bench.idle();
+    expect(requests.done).toBe(4);
+    expect(bench.controller.resetCount).toBe(1);
+  });
+
+  it('gives a controller up that does not come back, and ends every request', () => {
+    let isBroken = false;
+    const bench = started({
+      fake: {
+        onCommand: (queueId) => (isBroken || queueId > 0 ? { drop: true, deaf: true } : undefined),
+      },
+      driver: { resetsMax: 2 },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(8 * BLOCK);
+    for (let i = 0; i < 8; i++) {
+      requests.begin((token) => namespace.read(0, span, i * BLOCK, BLOCK, token));
+    }
+    isBroken = true;
+    bench.idle();
+    expect(requests.wrong).toEqual([]);
+    expect([...requests.ends.values()].flat()).toEqual(new Array(8).fill(STATUS.GONE));
+    expect(bench.controller.state).toBe('failed');
+    expect(bench.controller.failure?.code).toBe('NVME_FAILED');
+    const { token, status } = requests.complete((id) => namespace.read(0, span, 0, BLOCK, id));
+    expect(status).toBe(STATUS.GONE);
+    expect(namespace.failure(token)?.code).toBe('NVME_FAILED');
+    expect(() => bench.controller.openNamespace(1)).toThrow(NvmeError);
+    bench.run(bench.controller.closing());
+    expect(bench.run(bench.controller.submitAdmin(new Uint8Array(64))).loss).toBe('failed');
+    span.close();
+  });
+
+  it('takes a controller off the bus that does not stop, before it ends its requests', () => {
+    const bench = started({
+      fake: { neverStops: true, onCommand: first(1, NVM_OPCODE.WRITE, { drop: true, deaf: true }) },
+      platform: { failsReset: true },
+      driver: { resetsMax: 1, onTimeout: 'reset' },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    let wasBusMaster: boolean | undefined;
+    requests.onEnd = () => {
+      wasBusMaster = bench.platform.isBusMaster;
+    };
+    expect(requests.write(0, span, 0, BLOCK)).toBe(STATUS.GONE);
+    expect(wasBusMaster).toBe(false);
+    expect(bench.platform.resets).toBeGreaterThan(0);
+  });
+
+  it('resets the function where clearing CC.EN does not stop the controller', () => {
+    const bench = started({
+      fake: { neverStops: true, onCommand: first(1, NVM_OPCODE.WRITE, { drop: true, deaf: true }) },
+      driver: { onTimeout: 'reset' },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    expect(requests.write(0, span, 0, BLOCK)).toBe(DONE);
+    expect(bench.platform.resets).toBe(1);
+    expect(bench.controller.state).toBe('live');
+  });
+
+  it('notices that a namespace is smaller after the reset', () => {
+    const bench = started({
+      fake: { blocksAfterReset: 10, onCommand: first(1, NVM_OPCODE.READ, { drop: true, deaf: true }) },
+      driver: { onTimeout: 'reset' },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    expect(requests.read(0, span, 0, BLOCK)).toBe(STATUS.GONE);
+    expect(bench.controller.anomalies.count('namespace-changed')).toBe(1);
+    expect(bench.controller.state).toBe('live');
+  });
+
+  it('takes requests while it recovers, and tasks wait', () => {
+    const bench = started();
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    const steps: string[] = [];
+    bench.controller.onStateChange = (state) => {
+      steps.push(state);
+      if (state === 'recovering') {
+        requests.begin((token) => namespace.read(0, span, 0, BLOCK, token));
+      }
+    };
+    bench.run(bench.controller.resetting('a test'));
+    bench.idle();
+    expect(steps).toEqual(['recovering', 'live']);
+    expect(requests.done).toBe(1);
+    expect(bench.run(bench.controller.admin.getFeature(7))).toBeGreaterThanOrEqual(0);
+  });
+
+  it('waits as long as the controller asks before it tries again (CRD)', () => {
+    const bench = started({
+      fake: {
+        identify: (cns, _nsid, view) => {
+          if (cns === 1) {
+            view.setUint16(128, 7, true);
+          }
+        },
+        onCommand: first(1, NVM_OPCODE.READ, { status: NVME_STATUS.NAMESPACE_NOT_READY }),
+      },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    const before = bench.executor.nowPs;
+    // The fake's status word has CRD 0: at once.
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+    expect(bench.executor.nowPs - before).toBeLessThan(PS_PER_MS);
+    expect(namespace.retries.failure).toBe(1);
+  });
+
+  it('says what is certain when a part of a long request fails', () => {
+    const failing = 5;
+    const bench = started({
+      fake: {
+        mdts: 1,
+        onCommand: (queueId, sqe) =>
+          queueId > 0 && sqe.getUint32(40, true) === 2 * failing
+            ? { status: NVME_STATUS.UNRECOVERED_READ_ERROR, doNotRetry: true }
+            : queueId > 0
+              ? { delayPs: PS_PER_MS }
+              : undefined,
+      },
+      driver: { queueDepth: 3 },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(64 * BLOCK);
+    const { token, status } = requests.complete((id) => namespace.read(0, span, 0, 64 * BLOCK, id));
+    expect(status).toBe(STATUS.IO);
+    expect(namespace.failure(token)).toMatchObject({
+      code: '2/81',
+      movedBytes: 2 * failing * BLOCK,
+      nvmeStatus: NVME_STATUS.UNRECOVERED_READ_ERROR,
+    });
+    // Nothing was started after the failure was known, and nothing is left behind.
+    expect(bench.fake.commands.filter(({ queueId }) => queueId > 0).length).toBeLessThan(32);
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+  });
+
+  it('gives up a command that fails every time', () => {
+    const bench = started({
+      fake: { onCommand: first(99, NVM_OPCODE.READ, { status: NVME_STATUS.INTERNAL_ERROR }) },
+      driver: { retriesMax: 2 },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const { token, status } = requests.complete((id) =>
+      namespace.read(0, bench.platform.hostSpan(BLOCK), 0, BLOCK, id),
+    );
+    expect(status).toBe(STATUS.IO);
+    expect(namespace.failure(token)?.code).toBe('0/06');
+    expect(bench.fake.commands.filter(({ queueId }) => queueId > 0)).toHaveLength(3);
+  });
+});
+
+describe('surprise removal', () => {
+  for (const seed of [undefined, 1, 2, 3, 4, 5, 6, 7, 8]) {
+    it(`ends every request exactly once (seed ${seed})`, () => {
+      const bench = started({
+        ...(seed === undefined ? {} : { seed }),
+        fake: { mdts: 1 },
+        driver: { queueCount: 4, queueDepth: 7 },
+      });
+      const namespace = bench.controller.openNamespace(1);
+      const requests = new Requests(bench, namespace);
+      const span = bench.platform.hostSpan(64 * BLOCK);
+      let ends = 0;
+      requests.onEnd = (_token, status) => {
+        ends++;
+        if (ends === 11) {
+          bench.platform.remove();
+        }
+        if (status === DONE) {
+          requests.begin((token) => namespace.read(0, span, 0, 9 * BLOCK, token));
+        }
+      };
+      for (let i = 0; i < 20; i++) {
+        requests.begin((token) => namespace.write(i * BLOCK, span, 0, (1 + (i % 9)) * BLOCK, token));
+      }
+      bench.idle();
+      expect(requests.wrong).toEqual([]);
+      expect(bench.controller.state).toBe('gone');
+      const late = requests.complete((token) => namespace.read(0, span, 0, BLOCK, token));
+      expect(late.status).toBe(STATUS.GONE);
+      expect(namespace.failure(late.token)?.code).toBe('NVME_GONE');
+      bench.run(bench.controller.closing());
+      expect(span.mapCount).toBe(0);
+    });
+  }
+
+  it('is noticed by the deadline where nobody says so', () => {
+    const bench = started();
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    bench.platform.onGone = () => {};
+    bench.platform.remove();
+    expect(requests.read(0, span, 0, BLOCK)).toBe(STATUS.GONE);
+    expect(bench.controller.state).toBe('gone');
+  });
+
+  it('fails a bring-up, at any step of it', () => {
+    const steps = new Set<string>();
+    for (let events = 0; events < 400; events += 3) {
+      const bench = new Bench({ seed: events });
+      let error: unknown;
+      let isUp = false;
+      bench.controller.start().then(
+        () => {
+          isUp = true;
+        },
+        (reason: unknown) => {
+          error = reason;
+        },
+      );
+      bench.executor.runUntilIdle(events);
+      bench.platform.remove();
+      bench.idle();
+      steps.add(bench.controller.state);
+      expect(bench.controller.state).toBe('gone');
+      void error;
+      void isUp;
+    }
+    expect([...steps]).toEqual(['gone']);
+  });
+
+  it('ends a task that waits for a command', () => {
+    const bench = started({ fake: { onCommand: (queueId) => (queueId > 0 ? { drop: true } : undefined) } });
+    const namespace = bench.controller.openNamespace(1);
+    let code = '';
+    const task = (function* (): Task<void> {
+      try {
+        yield* namespace.commands.verify(0, BLOCK);
+      } catch (error) {
+        code = (error as NvmeError).code;
+      }
+    })();
+    void bench.run(
+      (function* (): Task<void> {
+        bench.executor.after(0, { onEvent: () => bench.platform.remove() }, 0, 0);
+        yield* task;
+      })(),
+    );
+    expect(code).toBe('NVME_GONE');
+  });
+});
+
+describe('closing', () => {
+  it('waits for requests under way, shuts down and gives everything back', () => {
+    const bench = started({ fake: { volatileWriteCache: true } });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.hostSpan(BLOCK);
+    requests.begin((token) => namespace.write(0, span, 0, BLOCK, token));
+    requests.begin((token) => namespace.flush(token));
+    bench.run(bench.controller.closing());
+    expect(requests.done).toBe(2);
+    expect(bench.controller.state).toBe('closed');
+    expect(bench.platform.isBusMaster).toBe(false);
+    span.close();
+    expect(bench.platform.hostPlaces).toBe(0);
+    const late = requests.complete((token) => namespace.read(0, span, 0, BLOCK, token));
+    expect(late.status).toBe(STATUS.ABORTED);
+    bench.run(bench.controller.closing());
+  });
+
+  it('leaves no deadline behind: a closed run does not wait for it', () => {
+    const bench = started();
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const before = bench.executor.nowPs;
+    expect(requests.read(0, bench.platform.hostSpan(BLOCK), 0, BLOCK)).toBe(DONE);
+    expect(bench.executor.nowPs - before).toBe(0);
+    expect(bench.executor.isIdle).toBe(true);
+    expect(PENDING).toBe(1);
+  });
+});
+
+describe('a bring-up that fails', () => {
+  const codeOf = (options: ConstructorParameters<typeof Bench>[0]): string => {
+    const bench = new Bench(options);
+    const { code } = failureOf(() => bench.start());
+    expect(bench.controller.state === 'failed' || bench.controller.state === 'gone').toBe(true);
+    expect(bench.platform.hostPlaces).toBe(0);
+    expect(bench.executor.isIdle).toBe(true);
+    return code;
+  };
+
+  it('says so in time: not ready, fatal, not stopping, silent commands', () => {
+    expect(codeOf({ fake: { neverReady: true } })).toBe('NVME_TIMEOUT');
+    expect(codeOf({ fake: { fatalAtStart: true } })).toBe('NVME_FATAL');
+    expect(codeOf({ fake: { onCommand: () => ({ drop: true, deaf: true }) } })).toBe('NVME_TIMEOUT');
+    expect(codeOf({ fake: { onCommand: () => ({ status: NVME_STATUS.INTERNAL_ERROR }) } })).toBe('NVME_COMMAND');
+    expect(codeOf({ platform: { hostBytes: 1000 } })).toBe('DMA_NO_MEMORY');
+  });
+});

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Span } from '../../../src/access/index.ts';
+import { LabMachine, parseLab } from '../../../src/lab/index.ts';
+import { Copy } from '../../../src/orchestrators/index.ts';
+
+function boot(name: string, options: { readonly jitterSeed?: number } = {}): LabMachine {
+  const text = readFileSync(new URL(`../../../examples/${name}.yaml`, import.meta.url), 'utf8');
+  return LabMachine.boot(parseLab(text, name), {
+    label: name,
+    ...(options.jitterSeed === undefined ? {} : { jitter: { seed: options.jitterSeed, jitterPs: 1e6 } }),
+  });
+}
+
+const LENGTH = 32 * 2 ** 20;
+
+async function copyBetween(machine: LabMachine, span: Span) {
+  const [source, target] = ['nvme0', 'nvme1'].map((name) =>
+    machine.boundAt(machine.member(name)!.bdf)!.nvme!.openNamespace(1),
+  );
+  machine.fabric.counters.reset();
+  const result = await new Copy({
+    source: source!,
+    target: target!,
+    span,
+    sourceOffsetBytes: 0,
+    targetOffsetBytes: 2 ** 20,
+    lengthBytes: LENGTH,
+    chunkBytes: 2 ** 17,
+    depth: 16,
+    nowNs: () => 0,
+  }).run();
+  const counts = machine.fabric.counters.read();
+  await source!.close();
+  await target!.close();
+  return { result, counts };
+}
+
+describe('the machine of the demo', () => {
+  test('comes up with its drives bound and their controller memory published', () => {
+    const machine = boot('eideticom');
+    for (const { node, driver, notes } of machine.bound) {
+      expect({ name: node.name, driver, notes }).toEqual({ name: node.name, driver: 'nvme', notes: [] });
+    }
+    const provider = machine.machine().functions.find(({ classNames }) => classNames[0]?.name === 'nvme0');
+    expect(provider?.p2pmem).toMatchObject({ published: true, hasAllocate: true, sizeBytes: 128 * 2 ** 20 });
+    expect(machine.machine().findings).toEqual([]);
+    expect(machine.machine().gaps).toEqual([]);
+  });
+
+  test.each([undefined, 1, 2])(
+    'copies from drive to drive through controller memory without a byte above the switch (jitter %s)',
+    async (jitterSeed) => {
+      const machine = boot('eideticom', jitterSeed === undefined ? {} : { jitterSeed });
+      const span = machine.p2pdma.allocSpan(machine.member('nvme0')!.bdf, 16 * 2 ** 17);
+      const { result, counts } = await copyBetween(machine, span);
+      span.close();
+      expect(result).toMatchObject({ outcome: 'done', copiedBytes: LENGTH });
+      expect(counts.dramRead.dataBytes + counts.dramWrite.dataBytes).toBe(0);
+      expect(counts.rootPorts.dataBytes).toBe(0);
+      expect(counts.dramRead.controlBytes).toBeGreaterThan(0);
+    },
+  );
+
+  test('copies through host memory with every byte in DRAM twice and twice through the root port', async () => {
+    const machine = boot('eideticom');
+    const span = machine.allocateHost(16 * 2 ** 17);
+    const { result, counts } = await copyBetween(machine, span);
+    span.close();
+    expect(result).toMatchObject({ outcome: 'done', copiedBytes: LENGTH });
+    expect(counts.dramWrite.dataBytes).toBe(LENGTH);
+    expect(counts.dramRead.dataBytes).toBe(LENGTH);
+    expect(counts.rootPorts.dataBytes).toBe(2 * LENGTH);
+  });
+});
