@@ -22,32 +22,37 @@ export interface Bound {
   readonly notes: readonly string[];
 }
 
+export interface BindOptions {
+  /** A block device is laid over one of its BARs: that driver has the function, and nobody publishes its memory. */
+  readonly hasDisk: boolean;
+  /** Of the kernel's modules, by `module.parameter`. */
+  readonly moduleParameters: Readonly<Record<string, string>>;
+}
+
 const UNBOUND_DMA_BITS = 32;
 const IOPMEM = 'iopmem';
 
 /**
  * Brings one device up. Never throws for what the device does: a driver that gives up says so in `notes`.
- *
- * @param hasDisk a block device is laid over one of its BARs: that driver has the function, and nobody publishes its memory
  */
 export function* bindDriver(
   node: LabEndpoint,
   fn: PciFunction,
   p2pdma: P2pdma,
   mapPeer: SpanMapper,
-  hasDisk: boolean,
+  options: BindOptions,
 ): Task<Bound> {
   switch (node.kind) {
     case 'nvme':
     case 'accelerator':
-      return yield* bindNvme(node, fn, p2pdma, mapPeer);
+      return yield* bindNvme(node, fn, p2pdma, mapPeer, options);
     case 'memory':
-      return bindMemory(node, fn, p2pdma, hasDisk);
+      return bindMemory(node, fn, p2pdma, options.hasDisk);
     default:
       return {
         node,
         fn,
-        driver: hasDisk ? IOPMEM : null,
+        driver: options.hasDisk ? IOPMEM : null,
         names: classNames(node),
         dmaMaskBits: UNBOUND_DMA_BITS,
         nvme: null,
@@ -61,10 +66,11 @@ function* bindNvme(
   fn: PciFunction,
   p2pdma: P2pdma,
   mapPeer: SpanMapper,
+  options: BindOptions,
 ): Task<Bound> {
   const notes: string[] = [];
   fn.dma.setAddressBits(node.addressBits);
-  const nvme = new NvmeController(fn, { label: node.name, mapPeer });
+  const nvme = new NvmeController(fn, { label: node.name, mapPeer, queuesInCmb: usesCmbQueues(options) });
   try {
     yield* nvme.starting();
   } catch (error) {
@@ -76,13 +82,23 @@ function* bindNvme(
   }
   const { cmb } = nvme;
   if (cmb !== null) {
-    notes.push(...offer(p2pdma, fn, cmb.bar, cmb.sizeBytes, cmb.offsetBytes, cmb.canPublish, node.name));
+    const { bar, regionSizeBytes, regionOffsetBytes, canPublish } = cmb;
+    notes.push(...offer(p2pdma, fn, bar, regionSizeBytes, regionOffsetBytes, canPublish, node.name));
+    // What submission queues took is gone from the pool before anybody else looks.
+    if (cmb.offsetBytes > regionOffsetBytes) {
+      p2pdma.alloc(fn.bdf, cmb.offsetBytes - regionOffsetBytes);
+    }
   }
   const names: ClassName[] = [
     { subsystem: 'nvme', name: node.name },
     ...nvme.namespaces.map(({ nsid }) => ({ subsystem: 'block', name: `${node.name}n${nsid}` })),
   ];
   return { node, fn, driver: 'nvme', names, dmaMaskBits: 64, nvme, notes };
+}
+
+/** Module parameter use_cmb_sqs, on unless it says otherwise. */
+function usesCmbQueues(options: BindOptions): boolean {
+  return !/^(0|n|off)/i.test(options.moduleParameters['nvme.use_cmb_sqs'] ?? 'Y');
 }
 
 function bindMemory(

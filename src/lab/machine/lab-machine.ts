@@ -313,7 +313,7 @@ export class LabMachine {
       platform,
       this.p2pdma,
       (span, client) => this.p2pdma.mapSpan(span, client),
-      hasDisk,
+      { hasDisk, moduleParameters: this.lab.kernel.moduleParameters },
     );
     this.#bound.set(member.bdf, bound);
     this.forgetMachine();
