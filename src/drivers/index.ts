@@ -5,6 +5,7 @@
  * `access.BlockTarget`. Leaves out on purpose: finding devices, and which memory may be reached by whom (`p2pdma`; its
  * answer comes in as a mapper). Read `nvme/index.ts` first.
  */
+export * from './accelerator/index.ts';
 export * from './dma-engine/index.ts';
 export * from './iopmem/index.ts';
 export * from './nvme/index.ts';

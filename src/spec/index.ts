@@ -5,6 +5,7 @@
  * and the tests all read it. One folder a specification; read `pci/header.ts` first. Outsiders may also import the
  * folders' own faces.
  */
+export * from './accelerator/index.ts';
 export * from './dma-engine/index.ts';
 export * from './nvme/index.ts';
 export * from './pci/index.ts';

@@ -7,6 +7,7 @@
  * Leaves out SR-IOV, boot partitions and command sets other than NVM. Follows NVM Express Base 2.1, sections 3.1, 3.5 and 3.7, and
  * NVMe over PCIe Transport 1.1.
  */
+import { SeededRandom } from '../../base/index.ts';
 import type {
   EndpointModel,
   EventHandler,
@@ -14,13 +15,11 @@ import type {
   FunctionPort,
   ResetKind,
   Status,
-  TimerId,
 } from '../../fabric/index.ts';
 import {
   ACQ,
   AQA,
   ARBITRATION,
-  ARBITRATION_FEATURE,
   ASQ,
   ASYNC_EVENT,
   adminQueueAddress,
@@ -34,10 +33,6 @@ import {
   DOORBELLS_OFFSET,
   ERROR_RECOVERY_FEATURE,
   FEATURE,
-  HBS_CDFE,
-  HBS_LBAFEE,
-  INTERRUPT_COALESCING_FEATURE,
-  INTERRUPT_VECTOR_FEATURE,
   INTMC,
   INTMS,
   memoryPageBytes,
@@ -49,14 +44,13 @@ import {
   NVME_STATUS,
   SHUTDOWN_STATUS,
   SQE_BYTES,
-  TEMPERATURE_THRESHOLD_FEATURE,
   VS,
 } from '../../spec/nvme/index.ts';
 import { AdminCommands } from './admin/admin-commands.ts';
 import type { AdminHost } from './admin/admin-host.ts';
 import { AsyncEvents } from './admin/async-events.ts';
 import { ErrorLog } from './admin/error-log.ts';
-import { type FeatureEffects, Features } from './admin/features.ts';
+import type { Features } from './admin/features.ts';
 import { FirmwareSlots } from './admin/firmware.ts';
 import { SelfTest } from './admin/self-test.ts';
 import { type BarLayout, layOut } from './bar-layout.ts';
@@ -65,12 +59,14 @@ import { ControllerMemory } from './controller-memory.ts';
 import { DataEngine } from './data/index.ts';
 import { FaultPlan } from './fault-plan.ts';
 import { Health } from './health.ts';
+import { HostSettings } from './host-settings.ts';
 import { IoCommands } from './io/index.ts';
+import { KeepAlive } from './keep-alive.ts';
 import type { Namespace } from './media/index.ts';
 import { type NvmeOptions, type ResolvedOptions, resolveOptions, VERSION_VALUE } from './options.ts';
 import { Interrupts } from './queues/interrupts.ts';
 import { type IoExecutor, QueueEngine, type QueueListener } from './queues/queue-engine.ts';
-import { FETCH_ENTRIES_MAX, QUEUE_CLASS } from './queues/submission-queue.ts';
+import { QUEUE_CLASS } from './queues/submission-queue.ts';
 import { TOKEN_QUEUES } from './queues/tokens.ts';
 import {
   type CmbUse,
@@ -81,7 +77,7 @@ import {
 } from './services.ts';
 import { NvmSubsystem, type SubsystemMember } from './subsystem.ts';
 
-const EVENT = { CONFIGURED: 0, READY: 1, QUIET: 2, KEEP_ALIVE: 3, SUBSYSTEM_RESET: 4 } as const;
+const EVENT = { CONFIGURED: 0, READY: 1, QUIET: 2, SUBSYSTEM_RESET: 3 } as const;
 
 /** CSTS.RDY may take that long, in units of 500 ms. */
 const READY_TIMEOUT = 20;
@@ -108,6 +104,8 @@ export interface NvmeParts {
   readonly faults?: FaultPlan;
   /** Executes I/O commands; default: the NVM command set of io/. */
   readonly makeIo?: (services: ControllerServices, data: DataEngine) => IoExecutor;
+  /** Puts an executor of further commands before it. */
+  readonly extendIo?: (inner: IoExecutor, services: ControllerServices) => IoExecutor;
 }
 
 export class NvmeController
@@ -149,6 +147,7 @@ export class NvmeController
   readonly properties = new DataView(this.#bytes.buffer);
   readonly #pool: CommandPool;
   readonly #makeIo: NvmeParts['makeIo'];
+  readonly #extendIo: NvmeParts['extendIo'];
   #io: IoExecutor | undefined;
   #phase: ControllerPhase = 'off';
   #isResetWanted = false;
@@ -156,8 +155,7 @@ export class NvmeController
   #isQuietAsked = false;
   /** Changes with every reset of the function: old events mean nothing. */
   #epoch = 0;
-  #keepAliveMs = 0;
-  #keepAliveTimer: TimerId = 0;
+  readonly #keepAlive: KeepAlive;
   #poweredPs = 0;
 
   /** @throws {DeviceError} DEVICE_OPTIONS */
@@ -167,6 +165,7 @@ export class NvmeController
     this.subsystem = parts.subsystem ?? new NvmSubsystem({ seed: this.options.seed });
     this.faults = parts.faults ?? new FaultPlan(this.options.seed);
     this.#makeIo = parts.makeIo;
+    this.#extendIo = parts.extendIo;
     this.#layout = layOut(this.options);
     this.description = this.#layout.description;
     this.#pool = new CommandPool(this.options.commandSlots);
@@ -183,8 +182,9 @@ export class NvmeController
       hasDeallocatedError: (nsid) =>
         ERROR_RECOVERY_FEATURE.DULBE.of(this.features.value(FEATURE.ERROR_RECOVERY, nsid)) === 1,
     };
+    this.#keepAlive = new KeepAlive(() => this.#onHostLost());
     this.controllerId = this.subsystem.nextControllerId();
-    this.subsystem.join(this, this.options.namespaces, this.options.capacityBytes);
+    this.subsystem.join(this, this.options);
     this.#resetProperties();
   }
 
@@ -245,13 +245,15 @@ export class NvmeController
 
   attach(port: FunctionPort): void {
     this.port = port;
+    this.#keepAlive.attach(port.executor);
     this.#poweredPs = port.executor.nowPs;
     this.memory.attach(port);
     this.memory.updateAddresses();
     const vectors = Math.max(1, this.options.vectorCount, this.options.msiVectorCount);
     this.interrupts = new Interrupts(port, vectors, () => this.#completionQueues());
     this.data = new DataEngine(this, this.#pool.slots);
-    this.#io = this.#makeIo?.(this, this.data) ?? new IoCommands(this, this.data, this.#pool.slots);
+    const io = this.#makeIo?.(this, this.data) ?? new IoCommands(this, this.data, this.#pool.slots);
+    this.#io = this.#extendIo?.(io, this) ?? io;
     this.engine = new QueueEngine({
       port,
       pool: this.#pool,
@@ -263,17 +265,19 @@ export class NvmeController
       pairCount: this.options.queueCount + 1,
       doorbellStrideBytes: 4 << this.options.doorbellStride,
     });
-    this.features = new Features(this, this);
+    this.features = new Features(this, new HostSettings(this, this.settings, this.#keepAlive));
     this.features.reset(true);
   }
 
   detach(): void {
     this.#forgetEverything();
-    this.subsystem.leave(this.controllerId);
   }
 
   reset(kind: ResetKind): void {
-    this.#resetFunction(kind === 'power');
+    // Before it was plugged in there is nothing to forget.
+    if (this.port !== undefined) {
+      this.#resetFunction(kind === 'power');
+    }
   }
 
   readRegister(bar: number, offsetBytes: number, lengthBytes: number): number {
@@ -350,11 +354,7 @@ export class NvmeController
   }
 
   keepAlive(): void {
-    this.executor.cancel(this.#keepAliveTimer);
-    this.#keepAliveTimer =
-      this.#keepAliveMs === 0
-        ? 0
-        : this.executor.timer(this.#keepAliveMs * 1e9, this, EVENT.KEEP_ALIVE, this.#epoch);
+    this.#keepAlive.restart();
   }
 
   /** Tells the host of warnings that a lab has caused through `health`. */
@@ -405,10 +405,15 @@ export class NvmeController
     CSTS.NSSRO.write(this.properties, 1);
   }
 
-  setIoGate(status: number): void {
+  updateIoGate(): void {
     if (this.engine !== undefined) {
-      this.engine.ioGate = status;
+      this.engine.ioGate = this.subsystem.ioGateOf(this.controllerId);
     }
+  }
+
+  onAnaChanged(): void {
+    this.updateIoGate();
+    this.events.report(ASYNC_EVENT.ANA_CHANGE);
   }
 
   onSanitized(): void {
@@ -417,72 +422,6 @@ export class NvmeController
 
   isIdle(nsid: number): boolean {
     return this.#io?.isIdle?.(nsid) ?? true;
-  }
-
-  // --- FeatureEffects ------------------------------------------------------------------------------------------
-
-  onFeature(feature: number, value: number, part: number): void {
-    switch (feature) {
-      case FEATURE.ARBITRATION: {
-        const burst = ARBITRATION_FEATURE.AB.of(value);
-        this.engine.burst = burst === 7 ? FETCH_ENTRIES_MAX : 2 ** burst;
-        this.engine.ready.setWeights(
-          ARBITRATION_FEATURE.HPW.of(value) + 1,
-          ARBITRATION_FEATURE.MPW.of(value) + 1,
-          ARBITRATION_FEATURE.LPW.of(value) + 1,
-        );
-        break;
-      }
-      case FEATURE.VOLATILE_WRITE_CACHE:
-        this.#setWriteCache(value === 1);
-        break;
-      case FEATURE.INTERRUPT_COALESCING:
-        this.interrupts.setCoalescing(
-          INTERRUPT_COALESCING_FEATURE.THR.of(value) + 1,
-          INTERRUPT_COALESCING_FEATURE.TIME.of(value),
-        );
-        break;
-      case FEATURE.INTERRUPT_VECTOR_CONFIGURATION:
-        this.interrupts.setCoalescingOff(part, INTERRUPT_VECTOR_FEATURE.CD.of(value) === 1);
-        break;
-      case FEATURE.WRITE_ATOMICITY_NORMAL:
-        this.settings.isAtomicityOff = value === 1;
-        break;
-      case FEATURE.ASYNC_EVENT_CONFIGURATION:
-        this.events.configuration = value;
-        this.checkHealth();
-        break;
-      case FEATURE.TEMPERATURE_THRESHOLD: {
-        const kelvin = TEMPERATURE_THRESHOLD_FEATURE.TMPTH.of(value);
-        if (part === 0) {
-          this.health.overThresholdK = kelvin;
-        } else if (part === 16) {
-          this.health.underThresholdK = kelvin;
-        }
-        this.checkHealth();
-        break;
-      }
-      case FEATURE.KEEP_ALIVE_TIMER:
-        this.#keepAliveMs = value;
-        this.keepAlive();
-        break;
-      case FEATURE.HOST_BEHAVIOR_SUPPORT: {
-        const bytes = this.features.dataOf(feature);
-        const view = bytes === undefined ? undefined : new DataView(bytes.buffer);
-        this.settings.copyFormatsAllowed = view === undefined ? 0 : HBS_CDFE.value(view);
-        this.settings.hasExtendedFormats = view !== undefined && HBS_LBAFEE.LBAFEE.read(view) === 1;
-        break;
-      }
-      case FEATURE.NAMESPACE_WRITE_PROTECTION: {
-        const namespace = this.namespace(part);
-        if (namespace !== undefined) {
-          namespace.isWriteProtected = value === 1;
-        }
-        break;
-      }
-      default:
-        break;
-    }
   }
 
   // --- Events --------------------------------------------------------------------------------------------------
@@ -502,18 +441,18 @@ export class NvmeController
         this.#isQuietAsked = false;
         this.#onQuiet();
         break;
-      case EVENT.KEEP_ALIVE:
-        this.#keepAliveTimer = 0;
-        this.errors.addOther(NVME_STATUS.KEEP_ALIVE_EXPIRED);
-        this.engine.stop();
-        this.onFatal();
-        break;
       case EVENT.SUBSYSTEM_RESET:
         this.subsystem.reset();
         break;
       default:
         break;
     }
+  }
+
+  #onHostLost(): void {
+    this.errors.addOther(NVME_STATUS.KEEP_ALIVE_EXPIRED);
+    this.engine.stop();
+    this.onFatal();
   }
 
   #ring(offset: number, value: number): void {
@@ -674,8 +613,7 @@ export class NvmeController
   #stopWork(): void {
     this.engine.stop();
     this.events.reset();
-    this.executor.cancel(this.#keepAliveTimer);
-    this.#keepAliveTimer = 0;
+    this.#keepAlive.stop();
     this.#askQuiet();
   }
 
@@ -692,6 +630,9 @@ export class NvmeController
     }
     if (this.#phase === 'halting') {
       this.#phase = 'halted';
+      for (const namespace of this.activeNamespaces()) {
+        namespace.flush();
+      }
       CSTS.SHST.write(this.properties, SHUTDOWN_STATUS.COMPLETE);
     } else if (this.#phase === 'stopping') {
       this.#finishReset();
@@ -724,6 +665,12 @@ export class NvmeController
       this.health.powerCycles++;
       this.health.unsafeShutdowns += wasReady ? 1 : 0;
       this.#layout.cmb?.range.memory.reset();
+      const random = new SeededRandom(
+        (this.options.seed ^ Math.imul(this.health.powerCycles, 0x9e37_79b1)) >>> 0,
+      );
+      for (const namespace of this.activeNamespaces()) {
+        namespace.losePower(random);
+      }
       this.#poweredPs = this.executor.nowPs;
     }
     this.#resetProperties();
@@ -742,18 +689,7 @@ export class NvmeController
     this.features.reset(isPower);
     this.pageBytes = 4096;
     // A sanitize goes on, and what it forbids.
-    this.engine.ioGate = this.#sanitizeGate();
-  }
-
-  #sanitizeGate(): number {
-    switch (this.subsystem.sanitize.outcome) {
-      case 2:
-        return NVME_STATUS.SANITIZE_IN_PROGRESS;
-      case 3:
-        return NVME_STATUS.SANITIZE_FAILED;
-      default:
-        return 0;
-    }
+    this.updateIoGate();
   }
 
   /** Requests under way never end: drop all without waiting. */
@@ -763,8 +699,7 @@ export class NvmeController
     this.#isResetWanted = false;
     this.#isShutdownWanted = false;
     this.#isQuietAsked = false;
-    this.executor.cancel(this.#keepAliveTimer);
-    this.#keepAliveTimer = 0;
+    this.#keepAlive.stop();
     this.engine.clear();
     this.events.forget();
     this.admin.reset();
@@ -790,15 +725,6 @@ export class NvmeController
     CRTO.CRWMT.write(view, isSecond ? READY_TIMEOUT : 0);
     VS.setValue(view, VERSION_VALUE[this.options.version]);
     this.memory.initialise();
-  }
-
-  #setWriteCache(isOn: boolean): void {
-    if (this.settings.isWriteCacheOn && !isOn) {
-      for (const namespace of this.activeNamespaces()) {
-        namespace.flush();
-      }
-    }
-    this.settings.isWriteCacheOn = isOn;
   }
 
   *#completionQueues() {

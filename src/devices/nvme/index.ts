@@ -8,6 +8,8 @@
  * It shares spec tables with the host driver and nothing else. Read `controller.ts` first (state machine, who is what), then
  * `queues/queue-engine.ts` (the hot path), `admin/admin-commands.ts`, `data/data-engine.ts`, `io/`.
  */
+
+export type { Command } from './command.ts';
 export {
   type ControllerPhase,
   NvmeController,

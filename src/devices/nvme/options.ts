@@ -123,6 +123,8 @@ export interface NvmeOptions {
   /** MSI vectors, a power of two up to 32; default 0. */
   readonly msiVectorCount?: number;
   readonly volatileWriteCache?: boolean;
+  /** A loss of power may undo writes that were not flushed; costs a copy of every block that is written. Default false. */
+  readonly losesUnflushedWrites?: boolean;
   /** SGLs; default true. */
   readonly hasSgl?: boolean;
   /** Distance of doorbells: 4 << doorbellStride bytes. */
@@ -165,6 +167,7 @@ export interface ResolvedOptions {
   readonly vectorCount: number;
   readonly msiVectorCount: number;
   readonly volatileWriteCache: boolean;
+  readonly losesUnflushedWrites: boolean;
   readonly hasSgl: boolean;
   readonly doorbellStride: number;
   readonly commandSlots: number;
@@ -250,6 +253,7 @@ export function resolveOptions(options: NvmeOptions): ResolvedOptions {
     vectorCount: whole('vectorCount', options.vectorCount ?? Math.min(queueCount + 1, 2048), 0, 2048),
     msiVectorCount: powerOrNone('msiVectorCount', options.msiVectorCount ?? 0, 32),
     volatileWriteCache: options.volatileWriteCache ?? true,
+    losesUnflushedWrites: options.losesUnflushedWrites ?? false,
     hasSgl: options.hasSgl ?? true,
     doorbellStride,
     commandSlots: whole('commandSlots', options.commandSlots ?? 1024, 32, 65_536),
@@ -271,6 +275,9 @@ function checkNamespace(namespace: NamespaceOptions): void {
     refuse('blockBytes', blockBytes, 'a power of two from 512 to 65536');
   }
   whole('metadataBytes', namespace.metadataBytes ?? 0, 0, 4096);
+  if (namespace.backing !== undefined && namespace.backing.sizeBytes < namespace.sizeBlocks * blockBytes) {
+    refuse('backing', `${namespace.backing.sizeBytes} bytes`, `${namespace.sizeBlocks * blockBytes} or more`);
+  }
   if (namespace.nsid !== undefined) {
     whole('nsid', namespace.nsid, 1, 1024);
   }

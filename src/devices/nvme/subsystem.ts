@@ -6,9 +6,9 @@
  * Leaves out domains, NVM sets and several endurance groups. Follows NVM Express Base 2.1, sections 2.3, 3.2 and 8.1.14.
  */
 import { SeededRandom } from '../../base/index.ts';
-import { ANA_STATE } from '../../spec/nvme/index.ts';
+import { ANA_STATE, NVME_STATUS } from '../../spec/nvme/index.ts';
 import { Namespace } from './media/index.ts';
-import { DeviceError, type NamespaceOptions } from './options.ts';
+import { DeviceError, type NamespaceOptions, type ResolvedOptions } from './options.ts';
 
 /** A controller as its subsystem sees it. */
 export interface SubsystemMember {
@@ -16,8 +16,9 @@ export interface SubsystemMember {
   /** Namespaces were attached, detached, made, deleted, resized or formatted. `by` is the controller that was told to. */
   onNamespacesChanged(nsids: readonly number[], by: number): void;
   onSubsystemReset(): void;
-  /** What every I/O command fails with; 0 for nothing. */
-  setIoGate(status: number): void;
+  /** A sanitize began, ended or failed, or the path's state changed: what every I/O command fails with may be another. */
+  updateIoGate(): void;
+  onAnaChanged(): void;
   onSanitized(): void;
   /** Whether no command under way touches a namespace. */
   isIdle(nsid: number): boolean;
@@ -44,6 +45,9 @@ export interface SubsystemOptions {
   readonly hasAna?: boolean;
 }
 
+/** SOS of the Sanitize Status log. NVM Express Base 2.1, 5.1.12.1.33. */
+export const SANITIZE_OUTCOME = { NEVER: 0, DONE: 1, RUNNING: 2, FAILED: 3 } as const;
+
 /** Of all namespaces: one group. */
 export const ANA_GROUP_ID = 1;
 
@@ -56,12 +60,13 @@ export class NvmSubsystem {
   readonly #members: (SubsystemMember | undefined)[] = [];
   /** By controller; optimized where nothing is set. */
   readonly #anaStates = new Map<number, number>();
+  #tracksPowerLoss = false;
   anaChangeCount = 0;
   capacityBytes = 0;
   /** Sanitize: see admin/sanitize.ts, which owns it. */
   readonly sanitize = {
-    /** SOS of the Sanitize Status log. */
-    outcome: 0,
+    /** See SANITIZE_OUTCOME. */
+    outcome: SANITIZE_OUTCOME.NEVER as number,
     progress: 0xffff,
     cdw10: 0,
     isAllowedToFail: false,
@@ -80,10 +85,9 @@ export class NvmSubsystem {
 
   /**
    * Takes a controller in and makes its namespaces, attached to it; shared ones of others are attached too.
-   * @returns its controller id
    * @throws {DeviceError} DEVICE_OPTIONS when there is no room, or an NSID is taken
    */
-  join(member: SubsystemMember, namespaces: readonly NamespaceOptions[], capacityBytes: number): void {
+  join(member: SubsystemMember, options: ResolvedOptions): void {
     if (this.#members.filter((other) => other !== undefined).length >= this.controllerCountMax) {
       throw new DeviceError('DEVICE_OPTIONS', {
         message: `the subsystem ${this.nqn} has no room for another controller`,
@@ -91,21 +95,22 @@ export class NvmSubsystem {
       });
     }
     this.#members[member.controllerId] = member;
-    this.capacityBytes += capacityBytes;
+    this.capacityBytes += options.capacityBytes;
     for (const entry of this.#entries.values()) {
       if (entry.namespace.isShared) {
         entry.attached.add(member.controllerId);
       }
     }
-    for (const options of namespaces) {
-      const nsid = options.nsid ?? this.freeNsid();
+    this.#tracksPowerLoss ||= options.losesUnflushedWrites;
+    for (const one of options.namespaces) {
+      const nsid = one.nsid ?? this.freeNsid();
       if (this.#entries.has(nsid)) {
         throw new DeviceError('DEVICE_OPTIONS', {
           message: `two namespaces have the NSID ${nsid}`,
           hint: 'leave nsid out and they are numbered',
         });
       }
-      const entry = this.add(nsid, options);
+      const entry = this.add(nsid, one);
       entry.attached.add(member.controllerId);
       if (entry.namespace.isShared) {
         for (const other of this.members()) {
@@ -115,17 +120,9 @@ export class NvmSubsystem {
     }
   }
 
-  leave(controllerId: number): void {
-    this.#members[controllerId] = undefined;
-    for (const entry of this.#entries.values()) {
-      entry.attached.delete(controllerId);
-    }
-  }
-
   /** The controller id that the next member should have. */
   nextControllerId(): number {
-    const free = this.#members.indexOf(undefined);
-    return free >= 0 ? free : this.#members.length;
+    return this.#members.length;
   }
 
   *members(): Iterable<SubsystemMember> {
@@ -191,7 +188,7 @@ export class NvmSubsystem {
       uuid[8] = (uuid[8]! & 0x3f) | 0x80;
     }
     const entry: NamespaceEntry = {
-      namespace: new Namespace({ nsid, options, seed: this.seed }),
+      namespace: new Namespace({ nsid, options, seed: this.seed, tracksPowerLoss: this.#tracksPowerLoss }),
       attached: new Set(),
       uuid,
       nguid: options.nguid === undefined ? identifier(random, 16) : fromHex('nguid', options.nguid, 16),
@@ -220,14 +217,36 @@ export class NvmSubsystem {
     }
   }
 
+  /** What every I/O command through a controller fails with; 0 for nothing. */
+  ioGateOf(controllerId: number): number {
+    const { outcome } = this.sanitize;
+    if (outcome === SANITIZE_OUTCOME.RUNNING) {
+      return NVME_STATUS.SANITIZE_IN_PROGRESS;
+    }
+    if (outcome === SANITIZE_OUTCOME.FAILED) {
+      return NVME_STATUS.SANITIZE_FAILED;
+    }
+    switch (this.anaState(controllerId)) {
+      case ANA_STATE.INACCESSIBLE:
+        return NVME_STATUS.ANA_INACCESSIBLE;
+      case ANA_STATE.PERSISTENT_LOSS:
+        return NVME_STATUS.ANA_PERSISTENT_LOSS;
+      case ANA_STATE.CHANGE:
+        return NVME_STATUS.ANA_TRANSITION;
+      default:
+        return 0;
+    }
+  }
+
   anaState(controllerId: number): number {
     return this.#anaStates.get(controllerId) ?? ANA_STATE.OPTIMIZED;
   }
 
-  /** A lab lets a path degrade. The controller reports the event itself. */
+  /** A lab lets the path through a controller degrade; the controller tells its host. See ANA_STATE. */
   setAnaState(controllerId: number, state: number): void {
     this.#anaStates.set(controllerId, state);
     this.anaChangeCount++;
+    this.#members[controllerId]?.onAnaChanged();
   }
 }
 

@@ -28,7 +28,7 @@ export const ANOMALY_KINDS = [
   'capability',
   /** A controller memory buffer or persistent memory region that cannot be used as it stands. */
   'controller-memory',
-  /** A namespace is not what it was before a reset. */
+  /** A namespace that is open is not what it was: after a reset, a format, a deletion. */
   'namespace-changed',
   /** A command of the driver's own that is not essential failed. */
   'command-refused',

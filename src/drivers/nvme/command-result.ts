@@ -117,7 +117,7 @@ export function blockStatus(packed: number): Status {
 
 /** What a loss is to a caller of a `BlockTarget`. */
 export function lossStatus(loss: Loss): Status {
-  return loss === 'gone' || loss === 'failed' ? STATUS.GONE : STATUS.ABORTED;
+  return loss === 'gone' || loss === 'failed' || loss === 'changed' ? STATUS.GONE : STATUS.ABORTED;
 }
 
 /** The errors of losses. */
@@ -133,6 +133,12 @@ export function lossError(label: string, what: string, loss: Loss): NvmeError {
       return new NvmeError('NVME_FAILED', {
         message: `${label} was given up during ${what}`,
         hint: 'bring the controller up again; its anomalies tell what happened',
+        exitStatus: 3,
+      });
+    case 'changed':
+      return new NvmeError('NVME_NAMESPACE', {
+        message: `${what} cannot go on: the namespace is not what it was when it was opened`,
+        hint: 'open it again',
         exitStatus: 3,
       });
     case 'timeout':

@@ -28,6 +28,7 @@ import { listen, type NvmeEvent } from './events.ts';
 import {
   type CommandLimits,
   type ControllerIdentity,
+  isStillThere,
   type NamespaceIdentity,
   namespaceIdentity,
 } from './identify.ts';
@@ -75,7 +76,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
   #isHalting = false;
   #settled: Delivery<void>[] = [];
   /** The error of a failed bring-up or recovery. */
-  #failure: NvmeError | undefined;
+  #failure: PeerlaneError | undefined;
 
   constructor(fn: PciFunction, options: NvmeOptions = {}) {
     this.fn = fn;
@@ -96,7 +97,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
   }
 
   /** Why it is `failed`. */
-  get failure(): NvmeError | undefined {
+  get failure(): PeerlaneError | undefined {
     return this.#failure;
   }
 
@@ -157,6 +158,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
       yield* this.engine.start();
       yield* this.#findNamespaces();
     } catch (error) {
+      this.#failure = error instanceof PeerlaneError ? error : undefined;
       yield* this.#stopForGood();
       this.#end(this.end ?? (error instanceof NvmeError && error.code === 'NVME_GONE' ? 'gone' : 'failed'));
       this.engine.release();
@@ -216,7 +218,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
     yield* this.#awaitSettled();
   }
 
-  /** Looks at all namespaces anew, after namespace management or a format. Open handles keep what they have. */
+  /** Looks at all namespaces anew, after namespace management or a format. Handles of those that are others now end. */
   *rescanning(): Task<void> {
     yield* this.#findNamespaces();
   }
@@ -354,7 +356,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
         this.engine.drain();
         this.engine.lose('reset');
         yield* this.engine.start();
-        yield* this.#revalidate();
+        yield* this.#findNamespaces();
       } catch (error) {
         last = rethrowUnlessTyped(error);
         if (last.code === 'NVME_GONE') {
@@ -387,35 +389,6 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
     }
   }
 
-  /** The namespaces that are open must be what they were. */
-  *#revalidate(): Task<void> {
-    for (const namespace of [...this.#open]) {
-      const { nsid } = namespace;
-      let now: NamespaceIdentity | null = null;
-      try {
-        now = yield* this.#identify(nsid);
-      } catch (error) {
-        const { code } = rethrowUnlessTyped(error);
-        if (code !== 'NVME_NAMESPACE' && code !== 'NVME_COMMAND') {
-          throw error;
-        }
-      }
-      const before = namespace.identity;
-      const isSame =
-        now !== null &&
-        now.sizeBlocks >= before.sizeBlocks &&
-        now.blockBytes === before.blockBytes &&
-        now.metadataBytes === before.metadataBytes &&
-        now.nguid === before.nguid &&
-        now.eui64 === before.eui64 &&
-        now.uuid === before.uuid;
-      if (!isSame) {
-        this.anomalies.record('namespace-changed', `${namespace.label} is not what it was before the reset`);
-        namespace.onEnd('failed');
-      }
-    }
-  }
-
   *#findNamespaces(): Task<void> {
     const found: NamespaceIdentity[] = [];
     this.unusable.clear();
@@ -435,6 +408,16 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
       }
     }
     this.namespaces = found;
+    for (const namespace of [...this.#open]) {
+      const now = found.find(({ nsid }) => nsid === namespace.nsid);
+      if (!isStillThere(namespace.identity, now)) {
+        this.anomalies.record(
+          'namespace-changed',
+          `${namespace.label} is not what it was when it was opened`,
+        );
+        namespace.onEnd('changed');
+      }
+    }
   }
 
   /** @returns null when it is not active */

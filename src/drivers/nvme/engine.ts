@@ -557,6 +557,11 @@ export class Engine {
     if (!options.shadowDoorbells || !identity.hasDoorbellBuffer || !fits || this.queues.length === 0) {
       return;
     }
+    // Entries in controller memory are posted writes: a controller that sees the tail in host memory could fetch before
+    // they have arrived. A doorbell register is behind them on the bus, a shadow is not.
+    if (this.queues.some((queue) => queue.isInControllerMemory)) {
+      return;
+    }
     const { dma } = this.fn;
     this.#shadow ??= {
       values: dma.allocCoherent(page, page),

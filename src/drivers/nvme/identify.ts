@@ -350,6 +350,22 @@ export function namespaceIdentity(
   };
 }
 
+/** Whether somebody who works with `before` may go on: the same namespace, in the same format, not smaller. */
+export function isStillThere(before: NamespaceIdentity, now: NamespaceIdentity | null | undefined): boolean {
+  return (
+    now != null &&
+    now.sizeBlocks >= before.sizeBlocks &&
+    now.blockBytes === before.blockBytes &&
+    now.metadataBytes === before.metadataBytes &&
+    now.isExtended === before.isExtended &&
+    now.protection?.type === before.protection?.type &&
+    now.protection?.format === before.protection?.format &&
+    now.nguid === before.nguid &&
+    now.eui64 === before.eui64 &&
+    now.uuid === before.uuid
+  );
+}
+
 function protectionOf(
   view: DataView,
   commandSet: Uint8Array | null,

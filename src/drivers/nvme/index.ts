@@ -16,7 +16,7 @@ export * from './controller.ts';
 export type { ControllerMemory } from './controller-memory.ts';
 export type { NvmeEvent } from './events.ts';
 export type { CommandLimits, ControllerIdentity, NamespaceIdentity, Protection } from './identify.ts';
-export { type NamespaceOptions, type NvmeFailure, NvmeNamespace } from './namespace.ts';
+export { type NamespaceOptions, NvmeNamespace } from './namespace.ts';
 export {
   type BlockRange,
   type CopySource,
@@ -24,3 +24,4 @@ export {
   type SpanRange,
 } from './namespace-commands.ts';
 export type { NvmeOptions, SpanMapper } from './options.ts';
+export type { NvmeFailure } from './request-table.ts';

@@ -14,7 +14,6 @@ import {
   type BlockTarget,
   DONE,
   type EventHandler,
-  type Failure,
   type PciFunction,
   PENDING,
   PS_PER_MS,
@@ -23,7 +22,8 @@ import {
   type Status,
 } from '../../access/index.ts';
 import { type Bdf, NvmeError, PeerlaneError } from '../../base/index.ts';
-import { NVM_OPCODE, PRINFO, PROTECTION_TYPE, statusOfWord } from '../../spec/nvme/index.ts';
+import { NVM_OPCODE, statusOfWord } from '../../spec/nvme/index.ts';
+import { BlockEntry } from './block-entry.ts';
 import {
   blockStatus,
   lossError,
@@ -34,12 +34,14 @@ import {
   statusText,
 } from './command-result.ts';
 import type { MappedData } from './command-runner.ts';
-import { LIST_FAILED, NO_LIST, writeNoData, writePrps, writeSgl } from './data-pointer.ts';
+import { LIST_FAILED, NO_LIST } from './data-pointer.ts';
 import type { Engine } from './engine.ts';
 import type { NamespaceIdentity } from './identify.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
 import type { CommandOwner, Loss, QueuePair } from './queue-pair.ts';
-import { SpanMapping } from './span-mapping.ts';
+import { type NvmeFailure, RequestTable } from './request-table.ts';
+import type { SpanMapping } from './span-mapping.ts';
+import { SpanMappings } from './span-mappings.ts';
 
 /** Blocks of one command: NLB has 16 bits and is 0's based. */
 const COMMAND_BLOCKS_MAX = 65_536;
@@ -69,22 +71,12 @@ export interface NamespaceOptions {
   readonly checksProtection?: boolean;
 }
 
-/** More of the story, for those who know the target. */
-export interface NvmeFailure extends Failure {
-  /** Bytes from the start of the request that were moved for certain. */
-  readonly movedBytes: number;
-  /** Packed status of the completion; null when there was none. */
-  readonly nvmeStatus: number | null;
-}
-
 /** What a namespace needs of its controller. */
 export interface NamespaceHome {
   readonly engine: Engine;
   readonly fn: PciFunction;
   /** Commands may be sent now. */
   readonly isLive: boolean;
-  /** Why none will ever be sent again; null while there is hope. */
-  readonly end: Loss | null;
   /** A namespace has requests that wait for slots. */
   wants(namespace: NvmeNamespace): void;
   onNamespaceClosed(namespace: NvmeNamespace): void;
@@ -123,30 +115,12 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   readonly #spreads: boolean;
   readonly #commandBytesMax: number;
   readonly #blocksPerByte: number;
-  /** Upper bits of CDW12 that every command with data has: protection. */
-  readonly #protectionBits: number;
-  readonly #hasTag: boolean;
+  readonly #entry: BlockEntry;
   readonly #bySglOnly: boolean;
   readonly #canSgl: boolean;
   #queueCursor = 0;
 
-  // Requests by slot.
-  readonly #tokens: Float64Array;
-  readonly #opcodes: Uint8Array;
-  readonly #flags: Int32Array;
-  readonly #offsets: Float64Array;
-  readonly #lengths: Float64Array;
-  readonly #spanOffsets: Float64Array;
-  readonly #mappings: (SpanMapping | null)[];
-  /** How far parts were started. */
-  readonly #started: Float64Array;
-  /** Parts under way, or waiting to be sent again. */
-  readonly #parts: Int32Array;
-  readonly #attempts: Uint8Array;
-  /** The failure that starts lowest, so far. */
-  readonly #stories: (NvmeFailure | null)[];
-  readonly #freeRequests: Int32Array;
-  #freeCount: number;
+  readonly #table: RequestTable;
   /** Requests with parts that were not started, in order. */
   readonly #queued: number[] = [];
   readonly #again: Part[] = [];
@@ -156,9 +130,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   #isPumping = false;
   #isWanting = false;
 
-  readonly #mappingBySpan = new Map<Span, SpanMapping>();
-  #lastSpan: Span | null = null;
-  #lastMapping: SpanMapping | null = null;
+  readonly #mappings: SpanMappings;
   readonly #failures = new Map<number, NvmeFailure>();
   #end: Loss | null = null;
   #isClosed = false;
@@ -193,15 +165,8 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
         `its blocks have ${identity.metadataBytes} bytes of metadata that the controller does not manage`,
       );
     }
-    const checks = options.checksProtection ?? true;
-    this.#protectionBits =
-      protection === null
-        ? 0
-        : (PRINFO.PRACT |
-            (checks ? PRINFO.PRCHK_GUARD : 0) |
-            (checks && protection.type !== PROTECTION_TYPE.TYPE_3 ? PRINFO.PRCHK_REFERENCE_TAG : 0)) <<
-          26;
-    this.#hasTag = protection !== null && protection.type !== PROTECTION_TYPE.TYPE_3;
+    this.#entry = new BlockEntry(identity, options.checksProtection ?? true);
+    this.#mappings = new SpanMappings(engine, this.label);
     this.#canSgl = engine.identity.sgl !== 'none' && engine.options.dataPointer !== 'prp';
     this.#bySglOnly = this.#canSgl && engine.options.dataPointer === 'sgl';
     this.maxTransferBytes = Math.floor(REQUEST_BYTES_MAX / identity.blockBytes) * identity.blockBytes;
@@ -217,22 +182,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     }
     const depth = Math.max(1, Math.min(options.depth ?? 4096, room, 65_535));
     this.depthMax = depth;
-    this.#tokens = new Float64Array(depth);
-    this.#opcodes = new Uint8Array(depth);
-    this.#flags = new Int32Array(depth);
-    this.#offsets = new Float64Array(depth);
-    this.#lengths = new Float64Array(depth);
-    this.#spanOffsets = new Float64Array(depth);
-    this.#mappings = new Array<SpanMapping | null>(depth).fill(null);
-    this.#started = new Float64Array(depth);
-    this.#parts = new Int32Array(depth);
-    this.#attempts = new Uint8Array(depth);
-    this.#stories = new Array<NvmeFailure | null>(depth).fill(null);
-    this.#freeRequests = new Int32Array(depth);
-    for (let i = 0; i < depth; i++) {
-      this.#freeRequests[i] = depth - 1 - i;
-    }
-    this.#freeCount = depth;
+    this.#table = new RequestTable(depth);
   }
 
   get nsid(): number {
@@ -240,7 +190,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   }
 
   get inFlight(): number {
-    return this.depthMax - this.#freeCount;
+    return this.#table.inFlight;
   }
 
   read(offsetBytes: number, span: Span, spanOffsetBytes: number, lengthBytes: number, token: number): Status {
@@ -287,11 +237,12 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (!this.#engine.identity.hasVolatileWriteCache || this.isReadOnly) {
       return DONE;
     }
-    if (this.#freeCount === 0) {
+    if (this.#table.isFull) {
       return this.#refuseFull(token);
     }
+    this.#forgetFailure(token);
     // It moves nothing; one byte stands for the one part it has.
-    const request = this.#take(FLUSH, 0, 0, null, 0, 1, token);
+    const request = this.#table.take(FLUSH, 0, 0, null, 0, 1, token);
     return this.#start(request, token);
   }
 
@@ -304,20 +255,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
    * @returns false while requests use it
    */
   releaseSpan(span: Span): boolean {
-    const mapping = this.#mappingBySpan.get(span);
-    if (mapping === undefined) {
-      return true;
-    }
-    if (mapping.uses > 0) {
-      return false;
-    }
-    this.#mappingBySpan.delete(span);
-    if (this.#lastSpan === span) {
-      this.#lastSpan = null;
-      this.#lastMapping = null;
-    }
-    mapping.close();
-    return true;
+    return this.#mappings.release(span);
   }
 
   close(): Promise<void> {
@@ -359,7 +297,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
    * @throws {PeerlaneError} of whoever refuses to map it
    */
   mappedData(span: Span, spanOffset: number, lengthBytes: number): MappedData {
-    const mapping = this.#mapped(span);
+    const mapping = this.#mappings.of(span);
     const isByPrp = !this.#bySglOnly && mapping.prpRun(spanOffset, lengthBytes) >= lengthBytes;
     if (!isByPrp && !this.#canSgl) {
       throw new NvmeError('NVME_UNSUPPORTED', {
@@ -388,12 +326,13 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   onLost(request: number, loss: Loss, queue: QueuePair): void {
     const { position, lengthBytes } = queue;
     const mayRepeat =
+      this.#end === null &&
       (loss === 'reset' || loss === 'timeout') &&
       this.#engine.options.requeue &&
-      this.#attempts[request]! < this.#engine.options.retriesMax;
+      this.#table.attempts[request]! < this.#engine.options.retriesMax;
     if (mayRepeat) {
       // Nobody was told that it was done, so doing it again is doing it: reads, writes of the same bytes, compares, flushes.
-      this.#attempts[request]!++;
+      this.#table.attempts[request]!++;
       this.retries.reset++;
       this.#sendAgain({ request, position, lengthBytes });
       return;
@@ -418,7 +357,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
       this.#endPart(part.request);
     }
     for (const request of this.#queued.splice(0)) {
-      this.#failLost(request, this.#started[request]!, loss);
+      this.#failLost(request, this.#table.started[request]!, loss);
       this.#finishIfOver(request);
     }
   }
@@ -450,7 +389,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     }
     const firstBlock = offsetBytes * this.#blocksPerByte;
     const blocks = lengthBytes * this.#blocksPerByte;
-    // A block is a power of two, so the products are exact; a remainder of large numbers is slow (bench/nvme-driver).
+    // A block is a power of two, so the products are exact; a remainder of large numbers is slow.
     if (
       firstBlock !== Math.floor(firstBlock) ||
       blocks !== Math.floor(blocks) ||
@@ -470,57 +409,36 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
         `${lengthBytes} bytes at ${offsetBytes} of ${this.label} (memory offset ${spanOffsetBytes}) are out of range or not in blocks of ${this.blockBytes}`,
       );
     }
-    if (this.#freeCount === 0) {
+    if (this.#table.isFull) {
       return this.#refuseFull(token);
     }
-    let mapping = this.#lastMapping;
-    if (mapping === null || this.#lastSpan !== span) {
-      try {
-        mapping = this.#mapped(span);
-      } catch (error) {
-        if (!(error instanceof PeerlaneError)) {
-          throw error;
-        }
-        return this.#refuse(token, STATUS.UNREACHABLE, error.code, error.message);
+    let mapping: SpanMapping;
+    try {
+      mapping = this.#mappings.of(span);
+    } catch (error) {
+      if (!(error instanceof PeerlaneError)) {
+        throw error;
       }
+      return this.#refuse(token, STATUS.UNREACHABLE, error.code, error.message);
     }
-    mapping.uses++;
-    const request = this.#take(opcode, flags, offsetBytes, mapping, spanOffsetBytes, lengthBytes, token);
+    this.#forgetFailure(token);
+    const request = this.#table.take(
+      opcode,
+      flags,
+      offsetBytes,
+      mapping,
+      spanOffsetBytes,
+      lengthBytes,
+      token,
+    );
     return this.#start(request, token);
-  }
-
-  /** Takes a request slot; there is one. */
-  #take(
-    opcode: number,
-    flags: number,
-    offsetBytes: number,
-    mapping: SpanMapping | null,
-    spanOffsetBytes: number,
-    lengthBytes: number,
-    token: number,
-  ): number {
-    if (this.#failures.size > 0) {
-      this.#failures.delete(token);
-    }
-    const request = this.#freeRequests[--this.#freeCount]!;
-    this.#tokens[request] = token;
-    this.#opcodes[request] = opcode;
-    this.#flags[request] = flags;
-    this.#offsets[request] = offsetBytes;
-    this.#lengths[request] = lengthBytes;
-    this.#spanOffsets[request] = spanOffsetBytes;
-    this.#mappings[request] = mapping;
-    this.#started[request] = 0;
-    this.#parts[request] = 0;
-    this.#attempts[request] = 0;
-    return request;
   }
 
   /** Sends what can be sent of a new request, from inside the caller's call: `onDone` must wait. */
   #start(request: number, token: number): Status {
     if (this.#home.isLive && this.#queued.length === 0 && this.#again.length === 0) {
-      const lengthBytes = this.#lengths[request]!;
-      while (this.#started[request]! < lengthBytes) {
+      const lengthBytes = this.#table.lengths[request]!;
+      while (this.#table.started[request]! < lengthBytes) {
         const outcome = this.#sendNext(request);
         if (outcome === NO_ROOM) {
           this.#enqueue(request);
@@ -528,7 +446,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
         }
         if (outcome < 0) {
           // The story is told already. With parts under way it ends with the last of them.
-          return this.#parts[request]! > 0 ? PENDING : this.#giveBack(request, token);
+          return this.#table.parts[request]! > 0 ? PENDING : this.#giveBack(request, token);
         }
       }
       return PENDING;
@@ -539,8 +457,8 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
 
   /** Nothing of the request was sent: its failure is the answer to the call. */
   #giveBack(request: number, token: number): Status {
-    const story = this.#stories[request]!;
-    this.#free(request);
+    const story = this.#table.stories[request]!;
+    this.#table.give(request);
     this.#failures.set(token, story);
     return story.status;
   }
@@ -583,16 +501,20 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (part !== undefined) {
       const { request, position, lengthBytes } = part;
       const outcome =
-        this.#stories[request] === null ? this.#send(request, position, lengthBytes) : STATUS.ABORTED;
+        this.#table.stories[request] === null ? this.#send(request, position, lengthBytes) : STATUS.ABORTED;
       if (outcome === NO_ROOM) {
         return false;
       }
       this.#again.shift();
       if (outcome === SENT) {
         // It was counted when it was sent first.
-        this.#parts[request]!--;
+        this.#table.parts[request]!--;
       } else {
-        this.#lowerStory(request, position);
+        // It is not certain either.
+        const story = this.#table.stories[request]!;
+        if (story !== null) {
+          this.#table.tell(request, { ...story, movedBytes: position });
+        }
         this.#endPart(request);
       }
       return true;
@@ -601,11 +523,11 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (request === undefined) {
       return false;
     }
-    const outcome = this.#stories[request] === null ? this.#sendNext(request) : STATUS.ABORTED;
+    const outcome = this.#table.stories[request] === null ? this.#sendNext(request) : STATUS.ABORTED;
     if (outcome === NO_ROOM) {
       return false;
     }
-    if (outcome < 0 || this.#started[request]! >= this.#lengths[request]!) {
+    if (outcome < 0 || this.#table.isAllStarted(request)) {
       this.#queued.shift();
       this.#finishIfOver(request);
     }
@@ -614,8 +536,8 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
 
   /** Sends the next part of a request. @returns SENT, NO_ROOM, or a failure that is told in its story */
   #sendNext(request: number): number {
-    const position = this.#started[request]!;
-    const left = this.#lengths[request]! - position;
+    const position = this.#table.started[request]!;
+    const left = this.#table.lengths[request]! - position;
     const lengthBytes = this.#partLength(request, position, left);
     if (lengthBytes === 0) {
       this.#tell(
@@ -629,18 +551,18 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     }
     const outcome = this.#send(request, position, lengthBytes);
     if (outcome === SENT) {
-      this.#started[request] = position + lengthBytes;
+      this.#table.started[request] = position + lengthBytes;
     }
     return outcome;
   }
 
   #partLength(request: number, position: number, left: number): number {
-    const mapping = this.#mappings[request]!;
+    const mapping = this.#table.mappings[request]!;
     const most = left < this.#commandBytesMax ? left : this.#commandBytesMax;
     if (mapping === null || mapping.isPaged || this.#canSgl) {
       return most;
     }
-    const run = mapping.prpRun(this.#spanOffsets[request]! + position, most);
+    const run = mapping.prpRun(this.#table.spanOffsets[request]! + position, most);
     return Math.floor(run * this.#blocksPerByte) * this.blockBytes;
   }
 
@@ -650,49 +572,32 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
       return NO_ROOM;
     }
     const queue = this.#queue!;
-    const { words } = queue;
-    words[at]! |= this.#opcodes[request]!;
-    words[at + 1] = this.identity.nsid;
-    words[at + 2] = 0;
-    words[at + 3] = 0;
-    words[at + 4] = 0;
-    words[at + 5] = 0;
-    words[at + 13] = 0;
-    words[at + 14] = 0;
-    words[at + 15] = 0;
-    const mapping = this.#mappings[request]!;
+    const table = this.#table;
+    const mapping = table.mappings[request]!;
     if (mapping === null) {
-      writeNoData(words, at);
-      words[at + 10] = 0;
-      words[at + 11] = 0;
-      words[at + 12] = 0;
+      this.#entry.writeEmpty(queue.words, at, table.opcodes[request]!);
     } else {
-      const spanOffset = this.#spanOffsets[request]! + position;
-      const bySgl =
-        this.#bySglOnly || (!mapping.isPaged && mapping.prpRun(spanOffset, lengthBytes) < lengthBytes);
-      const chain = (bySgl ? writeSgl : writePrps)(
-        words,
+      const spanOffset = table.spanOffsets[request]! + position;
+      const chain = this.#entry.write(
+        queue.words,
         at,
+        table.opcodes[request]!,
+        table.flags[request]!,
+        table.offsets[request]! + position,
         mapping,
         spanOffset,
         lengthBytes,
+        this.#bySglOnly || (!mapping.isPaged && mapping.prpRun(spanOffset, lengthBytes) < lengthBytes),
         this.#engine.lists,
       );
+      if (chain === LIST_FAILED) {
+        return this.#sendWithoutList(queue, request, position);
+      }
       if (chain !== NO_LIST) {
-        if (chain === LIST_FAILED) {
-          return this.#sendWithoutList(queue, request, position);
-        }
         queue.attachLists(chain);
       }
-      const lba = (this.#offsets[request]! + position) * this.#blocksPerByte;
-      words[at + 10] = lba >>> 0;
-      words[at + 11] = Math.floor(lba / 0x1_0000_0000);
-      words[at + 12] = (lengthBytes * this.#blocksPerByte - 1) | this.#flags[request]! | this.#protectionBits;
-      if (this.#hasTag) {
-        this.#writeTag(words, at, lba);
-      }
     }
-    this.#parts[request]!++;
+    table.parts[request]!++;
     queue.commit();
     return SENT;
   }
@@ -735,38 +640,26 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     this.#queueCursor = 0;
   }
 
-  /** The initial reference tag: the low bits of the LBA. NVM Command Set 1.1, 5.3.1. */
-  #writeTag(words: Uint32Array, at: number, lba: number): void {
-    const bits = this.identity.protection!.referenceBits;
-    words[at + 14] = lba % 2 ** Math.min(32, bits);
-    if (bits > 32) {
-      words[at + 3] = Math.floor(lba / 0x1_0000_0000) % 2 ** Math.min(32, bits - 32);
-    }
-  }
-
   #endPart(request: number): void {
-    this.#parts[request]!--;
+    this.#table.parts[request]!--;
     this.#finishIfOver(request);
   }
 
   #finishIfOver(request: number): void {
-    if (
-      this.#parts[request] === 0 &&
-      (this.#started[request]! >= this.#lengths[request]! || this.#isGivenUp(request))
-    ) {
+    if (this.#table.parts[request] === 0 && (this.#table.isAllStarted(request) || this.#isGivenUp(request))) {
       this.#finish(request);
     }
   }
 
   /** It has failed and stands in no list of what is to be sent. */
   #isGivenUp(request: number): boolean {
-    return this.#stories[request] !== null && !this.#queued.includes(request);
+    return this.#table.stories[request] !== null && !this.#queued.includes(request);
   }
 
   #finish(request: number): void {
-    const token = this.#tokens[request]!;
-    const story = this.#stories[request]!;
-    this.#free(request);
+    const token = this.#table.tokens[request]!;
+    const story = this.#table.stories[request]!;
+    this.#table.give(request);
     if (story === null) {
       this.onDone(token, DONE);
     } else {
@@ -778,25 +671,15 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     }
   }
 
-  #free(request: number): void {
-    const mapping = this.#mappings[request]!;
-    if (mapping !== null) {
-      mapping.uses--;
-      this.#mappings[request] = null;
-    }
-    this.#stories[request] = null;
-    this.#freeRequests[this.#freeCount++] = request;
-  }
-
   #onFailure(request: number, statusWord: number, position: number, lengthBytes: number): void {
     const { options, identity, executor } = this.#engine;
     const isWorthIt =
-      this.#stories[request] === null &&
+      this.#table.stories[request] === null &&
       this.#end === null &&
-      this.#attempts[request]! < options.retriesMax &&
+      this.#table.attempts[request]! < options.retriesMax &&
       mayRetry(statusWord);
     if (isWorthIt) {
-      this.#attempts[request]!++;
+      this.#table.attempts[request]!++;
       this.retries.failure++;
       const part = { request, position, lengthBytes };
       const delayMs = identity.retryDelaysMs[retryDelayIndex(statusWord)] ?? 0;
@@ -826,7 +709,6 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     this.#tell(request, position, lossStatus(loss), error.code, error.message);
   }
 
-  /** Keeps the failure that starts lowest: below it, everything is certain once all parts have ended. */
   #tell(
     request: number,
     movedBytes: number,
@@ -835,52 +717,14 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     message: string,
     nvmeStatus: number | null = null,
   ): void {
-    const before = this.#stories[request]!;
-    if (before === null || movedBytes < before.movedBytes) {
-      this.#stories[request] = { status, code, message, movedBytes, nvmeStatus };
-    }
+    this.#table.tell(request, { status, code, message, movedBytes, nvmeStatus });
   }
 
-  /** A part that will not be sent again is not certain either. */
-  #lowerStory(request: number, position: number): void {
-    const story = this.#stories[request]!;
-    if (story !== null && position < story.movedBytes) {
-      this.#stories[request] = { ...story, movedBytes: position };
+  /** A token is used again: its old story is over. */
+  #forgetFailure(token: number): void {
+    if (this.#failures.size > 0) {
+      this.#failures.delete(token);
     }
-  }
-
-  #mapped(span: Span): SpanMapping {
-    let mapping = this.#mappingBySpan.get(span);
-    if (mapping === undefined) {
-      mapping = this.#map(span);
-      this.#mappingBySpan.set(span, mapping);
-    }
-    this.#lastSpan = span;
-    this.#lastMapping = mapping;
-    return mapping;
-  }
-
-  #map(span: Span): SpanMapping {
-    const { fn, options, lists } = this.#engine;
-    if (span.kind === 'peer' && options.mapPeer === undefined) {
-      throw new NvmeError('NVME_NO_MAPPER', {
-        message: `${this.label} was given peer memory and nobody who maps it`,
-        hint: 'bring the controller up with `mapPeer`',
-        exitStatus: 3,
-      });
-    }
-    const dmaMapping =
-      span.kind === 'host' ? fn.dma.mapHost(span, 0, span.lengthBytes) : options.mapPeer!(span, fn);
-    const mapping = new SpanMapping(dmaMapping, fn.dma, lists.pageBytes);
-    if (!mapping.isUsable(span.lengthBytes)) {
-      mapping.close();
-      throw new NvmeError('NVME_ADDRESS', {
-        message: `${this.label} was given memory at addresses that no command can name`,
-        hint: 'addresses are below 2^53 and multiples of 4',
-        exitStatus: 3,
-      });
-    }
-    return mapping;
   }
 
   #refuse(token: number, status: Status, code: string, message: string): Status {
@@ -899,15 +743,10 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   }
 
   #tellIdle(): void {
-    if (!this.#isClosed || this.#freeCount < this.depthMax || this.#taskCount > 0) {
+    if (!this.#isClosed || this.#table.inFlight > 0 || this.#taskCount > 0) {
       return;
     }
-    for (const mapping of this.#mappingBySpan.values()) {
-      mapping.close();
-    }
-    this.#mappingBySpan.clear();
-    this.#lastSpan = null;
-    this.#lastMapping = null;
+    this.#mappings.close();
     for (const tell of this.#onIdle.splice(0)) {
       tell();
     }

@@ -32,7 +32,7 @@ export interface NvmeOptions {
   readonly cmb?: boolean;
   /** Switch on the persistent memory region where there is one. Default false. */
   readonly pmr?: boolean;
-  /** Use Doorbell Buffer Config where offered. Default false. */
+  /** Use Doorbell Buffer Config where offered, and where no queue lies in the CMB. Default false. */
   readonly shadowDoorbells?: boolean;
   /** Switch the volatile write cache on or off; undefined leaves it. */
   readonly volatileWriteCache?: boolean | undefined;

@@ -19,7 +19,7 @@ const SQE_WORDS = SQE_BYTES / 4;
 const CQE_WORDS = CQE_BYTES / 4;
 
 /** Why a command will never complete. */
-export type Loss = 'reset' | 'timeout' | 'gone' | 'failed' | 'closed';
+export type Loss = 'reset' | 'timeout' | 'gone' | 'failed' | 'changed' | 'closed';
 
 /** Whoever sent a command. */
 export interface CommandOwner {

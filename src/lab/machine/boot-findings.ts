@@ -28,6 +28,9 @@ export function bootFindings(machine: LabMachine): readonly Finding[] {
     ...machine.bound.flatMap(({ fn, notes }) =>
       notes.map((detail) => ({ at: fn.bdf, code: 'BOOT_DRIVER', detail })),
     ),
+    ...machine.disks.flatMap(({ notes }) =>
+      notes.map((detail) => ({ at: null, code: 'BOOT_DRIVER', detail })),
+    ),
   ];
 }
 

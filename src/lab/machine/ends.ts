@@ -1,12 +1,11 @@
 /**
- * The ends of a transfer on a lab machine: block devices by the names that people use, opened through their driver, and the
- * bytes that a device itself holds, which no request on the fabric is needed to look at.
- *
- * Leaves out other things than namespaces of NVMe drives.
+ * The ends of a transfer on a lab machine: namespaces and iopmem disks by the names that people use, opened through their
+ * drivers, and the bytes that a device itself holds, which no request on the fabric is needed to look at.
  */
 import type { BlockTarget } from '../../access/index.ts';
 import { type Bdf, LabError } from '../../base/index.ts';
-import type { Namespace, NvmeController } from '../../devices/index.ts';
+import { MemoryEndpoint, type NvmeController } from '../../devices/index.ts';
+import type { Memory } from '../../fabric/index.ts';
 import type { MachineIndex } from '../../topology/index.ts';
 import type { LabNamespace } from '../file/index.ts';
 import type { Bound } from './drivers.ts';
@@ -14,32 +13,36 @@ import type { LabMachine } from './lab-machine.ts';
 
 /** A block device of a lab. */
 export interface LabEnd {
-  /** As Linux calls it: `nvme0n1`. */
+  /** As Linux calls it: `nvme0n1`, `iopmem0`. */
   readonly label: string;
-  /** The function that does its DMA. */
+  /** The function that holds the blocks. */
   readonly bdf: Bdf;
-  readonly nsid: number;
+  /** Null for memory of a BAR, which the processor copies to and from. */
+  readonly nsid: number | null;
   readonly sizeBytes: number;
   /** File that its content comes from; null for a pattern. */
   readonly image: string | null;
 }
 
 /**
- * What a person means: `nvme0` (its first namespace), `nvme0n2`, `/dev/nvme0n1`, or an address.
+ * What a person means: `nvme0` (its first namespace), `nvme0n2`, `/dev/nvme0n1`, `iopmem0`, or the address of a drive.
  *
  * @throws {TopologyError} TOPO_UNKNOWN_NAME, TOPO_UNKNOWN_BDF with the nearest that there are
  * @throws {LabError} LAB_NO_BLOCKS for a function that holds no blocks
  */
 export function findLabEnd(machine: LabMachine, index: MachineIndex, text: string): LabEnd {
-  const fn = index.resolve(text);
-  const bound = machine.boundAt(fn.bdf);
-  const namespaces = namespacesOf(bound);
   const name = text.replace(/^\/dev\//, '');
-  const found = namespaces.find(({ label }) => label === name) ?? namespaces[0];
-  if (bound === undefined || found === undefined) {
-    const drives = machine.bound.flatMap((each) => namespacesOf(each).map(({ label }) => label));
+  const ends = labEnds(machine);
+  const named = ends.find(({ label }) => label === name);
+  if (named !== undefined) {
+    return named;
+  }
+  const fn = index.resolve(text);
+  const found = ends.find(({ bdf, nsid }) => bdf === fn.bdf && nsid !== null);
+  if (found === undefined) {
+    const drives = ends.map(({ label }) => label);
     throw new LabError('LAB_NO_BLOCKS', {
-      message: `${text} holds no blocks: ${whyNot(bound)}`,
+      message: `${text} holds no blocks: ${whyNot(machine.boundAt(fn.bdf))}`,
       hint:
         drives.length === 0
           ? 'this lab has no drives; give one of its devices the kind `nvme`'
@@ -47,21 +50,27 @@ export function findLabEnd(machine: LabMachine, index: MachineIndex, text: strin
       detail: { asked: text, bdf: fn.bdf },
     });
   }
-  return { ...found, bdf: fn.bdf };
+  return found;
 }
 
 /** Every block device of a lab, in the order of the file. */
 export function labEnds(machine: LabMachine): readonly LabEnd[] {
-  return machine.bound.flatMap((bound) => namespacesOf(bound).map((end) => ({ ...end, bdf: bound.fn.bdf })));
+  const disks = machine.disks.flatMap(({ name, disk }) =>
+    disk === null
+      ? []
+      : [{ label: name, bdf: disk.provider, nsid: null, sizeBytes: disk.sizeBytes, image: null }],
+  );
+  return [...machine.bound.flatMap(namespacesOf), ...disks];
 }
 
-function namespacesOf(bound: Bound | undefined): readonly Omit<LabEnd, 'bdf'>[] {
-  if (bound === undefined || bound.nvme === null || !('namespaces' in bound.node)) {
+function namespacesOf(bound: Bound): readonly LabEnd[] {
+  if (bound.nvme === null || !('namespaces' in bound.node)) {
     return [];
   }
   const written: readonly LabNamespace[] = bound.node.namespaces;
   return bound.nvme.namespaces.map(({ nsid, sizeBlocks, blockBytes }) => ({
     label: `${bound.node.name}n${nsid}`,
+    bdf: bound.fn.bdf,
     nsid,
     sizeBytes: sizeBlocks * blockBytes,
     image: written.find((each) => each.nsid === nsid)?.image ?? null,
@@ -84,83 +93,69 @@ export function openLabEnd(
   end: LabEnd,
   options: { readonly isReadOnly: boolean },
 ): BlockTarget {
-  return machine.boundAt(end.bdf)!.nvme!.openNamespace(end.nsid, options);
+  return end.nsid === null
+    ? machine.disks.find(({ name }) => name === end.label)!.disk!
+    : machine.boundAt(end.bdf)!.nvme!.openNamespace(end.nsid, options);
 }
 
-/** Bytes that are looked at together where a namespace lies in a file. */
+/** Bytes that are looked at together where content lies in a file. */
 const PIECE_BYTES = 2 ** 20;
 
-/** What a comparison of two media found. */
+/** What a comparison found. */
 export interface MediaDifference {
   /** First byte that differs, counted from the start of the range; -1: none. */
   readonly atBytes: number;
   /** The two bytes there; 0 and 0 when there is no difference. */
   readonly first: number;
   readonly second: number;
-  /** A range of a medium that its own device cannot read; null when all could be. */
+  /** Label of an end whose own device cannot read all of the range; null when both can. */
   readonly unreadable: string | null;
-}
-
-/**
- * Compares what two drives hold, by the drives' own view: neither a window nor a request on the fabric is involved. Offsets
- * and length are whole blocks of both.
- */
-export function compareMedia(
-  machine: LabMachine,
-  first: LabEnd,
-  firstOffsetBytes: number,
-  second: LabEnd,
-  secondOffsetBytes: number,
-  lengthBytes: number,
-): MediaDifference {
-  const sides = [
-    { label: first.label, media: mediaOf(machine, first), offset: firstOffsetBytes },
-    { label: second.label, media: mediaOf(machine, second), offset: secondOffsetBytes },
-  ] as const;
-  for (const { label, media, offset } of sides) {
-    const block = offset / media.blockBytes;
-    const blocks = lengthBytes / media.blockBytes;
-    if (media.settle(block, blocks) !== 0 || media.firstBad(block, blocks) >= 0) {
-      return { atBytes: -1, first: 0, second: 0, unreadable: label };
-    }
-  }
-  const [a, b] = sides;
-  if (a.media.data !== null && b.media.data !== null) {
-    const at = a.media.data.firstDifference(a.offset, b.media.data, b.offset, lengthBytes);
-    return at < 0
-      ? EQUAL
-      : {
-          atBytes: at,
-          first: a.media.data.getValue(a.offset + at, 1),
-          second: b.media.data.getValue(b.offset + at, 1),
-          unreadable: null,
-        };
-  }
-  return compareBytes(sides, lengthBytes);
 }
 
 const EQUAL: MediaDifference = { atBytes: -1, first: 0, second: 0, unreadable: null };
 
-interface MediaSide {
-  readonly label: string;
-  readonly media: Namespace;
-  readonly offset: number;
+/** A range of an end. */
+export interface LabRange {
+  readonly end: LabEnd;
+  /** Whole blocks. */
+  readonly offsetBytes: number;
 }
 
-function compareBytes(sides: readonly [MediaSide, MediaSide], lengthBytes: number): MediaDifference {
+/**
+ * Compares what two devices hold, in their own view: neither a window nor a request on the fabric is involved.
+ *
+ * @param lengthBytes  whole blocks of both
+ */
+export function compareMedia(
+  machine: LabMachine,
+  first: LabRange,
+  second: LabRange,
+  lengthBytes: number,
+): MediaDifference {
+  const a = mediumOf(machine, first, lengthBytes);
+  const b = mediumOf(machine, second, lengthBytes);
+  if (a === undefined || b === undefined) {
+    return { ...EQUAL, unreadable: (a === undefined ? first : second).end.label };
+  }
+  if (a.memory !== null && b.memory !== null) {
+    const at = a.memory.firstDifference(a.offsetBytes, b.memory, b.offsetBytes, lengthBytes);
+    return at < 0
+      ? EQUAL
+      : {
+          atBytes: at,
+          first: a.memory.getValue(a.offsetBytes + at, 1),
+          second: b.memory.getValue(b.offsetBytes + at, 1),
+          unreadable: null,
+        };
+  }
   const pieces = [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)] as const;
   for (let done = 0; done < lengthBytes; done += PIECE_BYTES) {
     const length = Math.min(PIECE_BYTES, lengthBytes - done);
-    for (const [i, { label, media, offset }] of sides.entries()) {
-      const status = media.loadBytes(
-        (offset + done) / media.blockBytes,
-        length / media.blockBytes,
-        pieces[i]!,
-        0,
-      );
-      if (status !== 0) {
-        return { ...EQUAL, unreadable: label };
-      }
+    if (!a.read(done, pieces[0], length)) {
+      return { ...EQUAL, unreadable: first.end.label };
+    }
+    if (!b.read(done, pieces[1], length)) {
+      return { ...EQUAL, unreadable: second.end.label };
     }
     for (let i = 0; i < length; i++) {
       if (pieces[0][i] !== pieces[1][i]) {
@@ -171,8 +166,56 @@ function compareBytes(sides: readonly [MediaSide, MediaSide], lengthBytes: numbe
   return EQUAL;
 }
 
-function mediaOf(machine: LabMachine, end: LabEnd): Namespace {
-  const model = machine.members.find(({ bdf }) => bdf === end.bdf)!.model;
-  // Only an end of `findLabEnd` comes here, and that is a namespace of a drive.
-  return (model as NvmeController).namespace(end.nsid)!;
+/** The range of an end as its own device holds it. */
+interface Medium {
+  /** Null: in a file. */
+  readonly memory: Memory | null;
+  readonly offsetBytes: number;
+  /** From the start of the range on. False: the device itself cannot read it. */
+  readonly read: (offsetBytes: number, into: Uint8Array, lengthBytes: number) => boolean;
+}
+
+/** Undefined: the device itself cannot read all of it. */
+function mediumOf(
+  machine: LabMachine,
+  { end, offsetBytes }: LabRange,
+  lengthBytes: number,
+): Medium | undefined {
+  // An end of `findLabEnd` is a namespace of a drive, or memory of a BAR: the models are those.
+  const { model } = machine.members.find(({ bdf }) => bdf === end.bdf)!;
+  if (end.nsid === null) {
+    const { bar, offsetBytes: base } = machine.lab.iopmem.find(({ name }) => name === end.label)!;
+    const memory = model instanceof MemoryEndpoint ? model.memory(bar) : undefined;
+    return memory === undefined ? undefined : mediumInMemory(memory, base + offsetBytes);
+  }
+  const namespace = (model as NvmeController).namespace(end.nsid)!;
+  const block = offsetBytes / namespace.blockBytes;
+  const blocks = lengthBytes / namespace.blockBytes;
+  if (namespace.settle(block, blocks) !== 0 || namespace.firstBad(block, blocks) >= 0) {
+    return undefined;
+  }
+  return namespace.data !== null
+    ? mediumInMemory(namespace.data, offsetBytes)
+    : {
+        memory: null,
+        offsetBytes,
+        read: (offset, into, length) =>
+          namespace.loadBytes(
+            block + offset / namespace.blockBytes,
+            length / namespace.blockBytes,
+            into,
+            0,
+          ) === 0,
+      };
+}
+
+function mediumInMemory(memory: Memory, offsetBytes: number): Medium {
+  return {
+    memory,
+    offsetBytes,
+    read: (offset, into, length) => {
+      memory.read(offsetBytes + offset, into, 0, length);
+      return true;
+    },
+  };
 }

@@ -6,6 +6,7 @@ export {
   compareMedia,
   findLabEnd,
   type LabEnd,
+  type LabRange,
   labEnds,
   type MediaDifference,
   openLabEnd,

@@ -48,6 +48,8 @@ export interface BootOptions {
   readonly storage?: Storage;
   /** Needed by labs that name images. @throws PeerlaneError when it cannot be opened */
   readonly openImage?: ModelOptions['openImage'];
+  /** What accelerators compress with: zlib at the edge. */
+  readonly codec?: ModelOptions['codec'];
   /** Delays everything at random; for contract suites. */
   readonly jitter?: EventQueueOptions['jitter'];
   readonly turn?: EventQueueOptions['turn'];
@@ -99,6 +101,7 @@ export class LabMachine {
       storage: this.storage,
       seed: lab.seed,
       openImage: options.openImage ?? refuseImage,
+      codec: options.codec ?? null,
     });
     this.platform = new Platform(this.fabric, this.dram, this.iommu);
     this.fabric.interruptSink = (_domain, _requester, _addr, data) => this.platform.interrupts.message(data);

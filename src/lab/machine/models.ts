@@ -1,6 +1,8 @@
 /** From an endpoint of a lab file to the device model that plays it, and the memory that its bytes live in. */
 import {
   type BackingFile,
+  type Codec,
+  createAccelerator,
   DmaEngine,
   MemoryEndpoint,
   type NamespaceOptions,
@@ -28,6 +30,8 @@ export interface ModelOptions {
   readonly seed: number;
   /** Opens a namespace's image; the name is as the lab file has it. */
   readonly openImage: (name: string, sizeBytes: number) => BackingFile;
+  /** What accelerators compress with; null: they offer checksums only. */
+  readonly codec: Codec | null;
 }
 
 /** MSI-X tables of devices that have no registers of their own lie here. */
@@ -43,8 +47,13 @@ export function modelOf(device: LabEndpoint, isExpress: boolean, options: ModelO
   const express = isExpress ? expressOf(device) : null;
   switch (device.kind) {
     case 'nvme':
-    case 'accelerator':
       return new NvmeController(nvmeOptions(device, express, options));
+    case 'accelerator':
+      return createAccelerator({
+        nvme: nvmeOptions(device, express, options),
+        codec: device.compute.includes('compress') ? options.codec : null,
+        hasChecksum: device.compute.includes('checksum'),
+      });
     case 'dma-engine':
       return new DmaEngine(device.name, express, options.storage);
     default:

@@ -47,6 +47,8 @@ export interface AdminHost {
   takeData(command: Command, lengthBytes: number): Status;
   /** Executes an admin command again from the start, soon: something has to end first. @returns PENDING, or DONE for failed */
   retryLater(command: Command): Status;
+  /** Reports warnings that are new. */
+  checkHealth(): void;
   /** The host is alive: the Keep Alive Timer starts again. */
   keepAlive(): void;
   /** Ends an admin command that was PENDING. */

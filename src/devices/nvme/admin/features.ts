@@ -13,6 +13,8 @@ import {
   GET_FEATURES_CDW10,
   HBS_CDFE,
   HBS_LBAFEE,
+  HMB_ATTRIBUTES,
+  HMB_FEATURE,
   HOST_IDENTIFIER_FEATURE,
   INTERRUPT_VECTOR_FEATURE,
   NSID_BROADCAST,
@@ -53,6 +55,8 @@ export class Features {
   #timestampSetPs = 0;
   #timestampMs = 0n;
   #isTimestampSet = false;
+  /** HSIZE, the list's address and its length, as the host gave them. */
+  #hostMemory: readonly number[] = [];
   /** I/O queue pairs granted, a true count; 0 while the host has not asked: all are usable then. */
   #grantedSubmissions = 0;
   #grantedCompletions = 0;
@@ -78,6 +82,7 @@ export class Features {
     this.#grantedSubmissions = 0;
     this.#grantedCompletions = 0;
     this.#data.clear();
+    this.#hostMemory = [];
     if (isPower) {
       this.#isTimestampSet = false;
       this.#timestampMs = 0n;
@@ -95,6 +100,12 @@ export class Features {
 
   /** The value that holds now. `part`: namespace, vector, or selector of a threshold; 0 otherwise. */
   value(feature: number, part: number): number {
+    if (feature === FEATURE.NAMESPACE_WRITE_PROTECTION) {
+      // The namespace itself remembers, over resets and power cycles.
+      return this.#host.namespace(part)?.isWriteProtected === true
+        ? WRITE_PROTECTION_STATE.PROTECT
+        : WRITE_PROTECTION_STATE.NONE;
+    }
     const key = keyOf(feature, part);
     return this.#current.get(key) ?? this.#saved.get(key) ?? this.#initial(feature, part);
   }
@@ -137,6 +148,13 @@ export class Features {
       command.dw0 = this.value(feature, part);
     }
     command.dw0 = command.dw0 >>> 0;
+    if (feature === FEATURE.HOST_MEMORY_BUFFER) {
+      const attributes = Memory.flat(HMB_ATTRIBUTES.sizeBytes);
+      this.#hostMemory.forEach((value, index) => {
+        attributes.setValue(4 * index, 4, value);
+      });
+      return this.#host.data.toHost(command, attributes, 0, attributes.sizeBytes);
+    }
     return rule.dataBytes === 0 ? DONE : this.#sendData(command, feature, rule, select);
   }
 
@@ -170,6 +188,11 @@ export class Features {
     if (feature === FEATURE.NUMBER_OF_QUEUES) {
       this.#grantQueues(command);
       return DONE;
+    }
+    if (feature === FEATURE.HOST_MEMORY_BUFFER) {
+      // It is accepted and never used: size, list address and number of entries are all that is kept.
+      this.#hostMemory =
+        HMB_FEATURE.EHM.of(command.dword(11)) === 1 ? [12, 13, 14, 15].map((n) => command.dword(n)) : [];
     }
     const value = (command.dword(11) & rule.mask) >>> 0;
     const namespaces = this.#host.services.activeNamespaces();

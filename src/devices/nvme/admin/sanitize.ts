@@ -18,10 +18,9 @@ import {
 } from '../../../spec/nvme/index.ts';
 import type { Command } from '../command.ts';
 import type { Namespace } from '../media/index.ts';
-import type { NvmSubsystem } from '../subsystem.ts';
+import { type NvmSubsystem, SANITIZE_OUTCOME } from '../subsystem.ts';
 import type { AdminHost } from './admin-host.ts';
 
-const OUTCOME = { NEVER: 0, DONE: 1, RUNNING: 2, FAILED: 3 } as const;
 const DURATION_PS = 2e12;
 /** Between two looks whether old commands have ended. */
 const IDLE_PS = 1e9;
@@ -61,15 +60,15 @@ export class Sanitize implements EventHandler {
   /** Fails a command that a sanitize forbids. @returns whether it did */
   forbids(command: Command): boolean {
     const { outcome } = this.#state;
-    if (outcome !== OUTCOME.RUNNING && outcome !== OUTCOME.FAILED) {
+    if (outcome !== SANITIZE_OUTCOME.RUNNING && outcome !== SANITIZE_OUTCOME.FAILED) {
       return false;
     }
     const isSanitize = command.opcode === ADMIN_OPCODE.SANITIZE;
-    if (ALLOWED.has(command.opcode) || (isSanitize && outcome === OUTCOME.FAILED)) {
+    if (ALLOWED.has(command.opcode) || (isSanitize && outcome === SANITIZE_OUTCOME.FAILED)) {
       return false;
     }
     command.failForNow(
-      outcome === OUTCOME.RUNNING ? NVME_STATUS.SANITIZE_IN_PROGRESS : NVME_STATUS.SANITIZE_FAILED,
+      outcome === SANITIZE_OUTCOME.RUNNING ? NVME_STATUS.SANITIZE_IN_PROGRESS : NVME_STATUS.SANITIZE_FAILED,
     );
     return true;
   }
@@ -79,11 +78,11 @@ export class Sanitize implements EventHandler {
     const action = SANITIZE_CDW10.SANACT.of(cdw10);
     const state = this.#state;
     if (action === SANITIZE_ACTION.EXIT_FAILURE_MODE) {
-      if (state.outcome === OUTCOME.FAILED && !state.isAllowedToFail) {
+      if (state.outcome === SANITIZE_OUTCOME.FAILED && !state.isAllowedToFail) {
         command.fail(NVME_STATUS.SANITIZE_FAILED);
-      } else if (state.outcome === OUTCOME.FAILED) {
-        state.outcome = OUTCOME.NEVER;
-        this.#setGates(0);
+      } else if (state.outcome === SANITIZE_OUTCOME.FAILED) {
+        state.outcome = SANITIZE_OUTCOME.NEVER;
+        this.#updateGates();
       }
       return DONE;
     }
@@ -91,12 +90,12 @@ export class Sanitize implements EventHandler {
       command.failField(NVME_STATUS.INVALID_FIELD, 10, 0);
       return DONE;
     }
-    state.outcome = OUTCOME.RUNNING;
+    state.outcome = SANITIZE_OUTCOME.RUNNING;
     state.progress = 0;
     state.cdw10 = cdw10;
     state.isAllowedToFail = SANITIZE_CDW10.AUSE.of(cdw10) === 1;
     this.#host.selfTest.onFormat();
-    this.#setGates(NVME_STATUS.SANITIZE_IN_PROGRESS);
+    this.#updateGates();
     this.#host.executor.timer(DURATION_PS, this, 0, 0);
     return DONE;
   }
@@ -111,15 +110,15 @@ export class Sanitize implements EventHandler {
     state.progress = 0xffff;
     if (this.failNext) {
       this.failNext = false;
-      state.outcome = OUTCOME.FAILED;
-      this.#setGates(NVME_STATUS.SANITIZE_FAILED);
+      state.outcome = SANITIZE_OUTCOME.FAILED;
+      this.#updateGates();
     } else {
-      state.outcome = OUTCOME.DONE;
+      state.outcome = SANITIZE_OUTCOME.DONE;
       state.isErased = true;
       for (const { namespace } of this.#host.subsystem.entries()) {
         eraseAll(namespace);
       }
-      this.#setGates(0);
+      this.#updateGates();
     }
     for (const member of this.#host.subsystem.members()) {
       member.onSanitized();
@@ -141,9 +140,9 @@ export class Sanitize implements EventHandler {
     return bytes;
   }
 
-  #setGates(status: number): void {
+  #updateGates(): void {
     for (const member of this.#host.subsystem.members()) {
-      member.setIoGate(status);
+      member.updateIoGate();
     }
   }
 }

@@ -2,9 +2,9 @@
  * Walks Scatter Gather Lists: the descriptor in the command, segments and last segments.
  *
  * Data blocks and bit buckets with addresses are supported, any alignment and length; keyed and transport data blocks and
- * every subtype but "address" are refused (SGL Descriptor Type Invalid), as on PCIe. The descriptors have to describe
- * exactly the bytes of the transfer: this controller does not claim SGLS.SGLLAS. A walk ends after DESCRIPTORS_MAX descriptors,
- * so a chain that leads back to itself ends too. Follows NVM Express Base 2.1, section 4.3.2.
+ * every subtype but "address" are refused (SGL Descriptor Type Invalid), as on PCIe. Descriptors for more bytes than the
+ * transfer has are fine (SGLS.SGLLAS): what is left over is not looked at. A walk ends after DESCRIPTORS_MAX descriptors, so
+ * a chain that leads back to itself ends too. Follows NVM Express Base 2.1, section 4.3.2.
  */
 import { addressFromDwords } from '../../../base/index.ts';
 import { DONE, PENDING, type Status } from '../../../fabric/index.ts';
@@ -62,7 +62,7 @@ export function walkMetadataSgl(sink: SegmentSink, command: Command, transfer: T
 
 /** Goes on with the segment that is in the buffer, or the next piece of it. */
 export function walkSglSegments(sink: SegmentSink, command: Command, transfer: Transfer): Status {
-  for (;;) {
+  while (transfer.walkedBytes < transfer.lengthBytes) {
     if (transfer.listIndex === transfer.listCount) {
       if (transfer.listLeftBytes === 0) {
         return checkLength(command, transfer);
@@ -87,6 +87,7 @@ export function walkSglSegments(sink: SegmentSink, command: Command, transfer: T
       return DONE;
     }
   }
+  return DONE;
 }
 
 /** @returns false when the command has failed */
@@ -114,11 +115,7 @@ function takeDescriptor(
     if (!transfer.isToHost) {
       return true;
     }
-    if (length > transfer.lengthBytes - transfer.walkedBytes) {
-      failLength(command, transfer);
-      return false;
-    }
-    transfer.walkedBytes += length;
+    transfer.walkedBytes += Math.min(length, transfer.lengthBytes - transfer.walkedBytes);
     return true;
   }
   const address = addressFromDwords(
@@ -126,11 +123,8 @@ function takeDescriptor(
     view.getUint32(base + SGL_ADDRESS.offset + 4, true),
   );
   if (type === SGL_TYPE.DATA_BLOCK) {
-    if (length > transfer.lengthBytes - transfer.walkedBytes) {
-      failLength(command, transfer);
-      return false;
-    }
-    return length === 0 || sink.addSegment(command, transfer, address, length);
+    const taken = Math.min(length, transfer.lengthBytes - transfer.walkedBytes);
+    return taken === 0 || sink.addSegment(command, transfer, address, taken);
   }
   if (!isLastOfSegment || transfer.isLastSegment || length === 0 || length % SGL_DESCRIPTOR_BYTES !== 0) {
     command.fail(NVME_STATUS.INVALID_SGL_SEGMENT);
@@ -144,13 +138,9 @@ function takeDescriptor(
 
 function checkLength(command: Command, transfer: Transfer): Status {
   if (transfer.walkedBytes < transfer.lengthBytes) {
-    failLength(command, transfer);
+    command.fail(
+      transfer.isMetadata ? NVME_STATUS.METADATA_SGL_LENGTH_INVALID : NVME_STATUS.DATA_SGL_LENGTH_INVALID,
+    );
   }
   return DONE;
-}
-
-function failLength(command: Command, transfer: Transfer): void {
-  command.fail(
-    transfer.isMetadata ? NVME_STATUS.METADATA_SGL_LENGTH_INVALID : NVME_STATUS.DATA_SGL_LENGTH_INVALID,
-  );
 }

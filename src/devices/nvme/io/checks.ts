@@ -40,7 +40,7 @@ export function takeRange(context: IoContext, state: IoState): Namespace | null 
   const slba = addressFromDwords(command.dword(10), command.dword(11));
   const blocks = (cdw12 & 0xffff) + 1;
   state.namespace = namespace;
-  state.gateNsid = namespace.nsid;
+  state.gate = namespace.gate;
   state.slba = slba;
   state.blocks = blocks;
   state.end = slba + blocks;
@@ -75,8 +75,7 @@ function takeLayout(state: IoState, namespace: Namespace, cdw12: number): void {
 
 /** MDTS: NVM Express Base 2.1, 5.1.13.2.1. */
 export function checkLength(context: IoContext, state: IoState): boolean {
-  const { mdts } = context.services.options;
-  if (mdts !== 0 && state.dataBytes > 4096 * 2 ** mdts) {
+  if (state.dataBytes > context.transferBytesMax) {
     state.command.failField(NVME_STATUS.INVALID_FIELD, 12, 0);
     return false;
   }

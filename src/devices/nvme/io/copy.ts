@@ -72,18 +72,42 @@ export function runCopy(context: IoContext, state: IoState): Status {
     if (command.status !== 0) {
       return DONE;
     }
-    // Sources may be anywhere.
-    state.gateNsid = 0;
+    // Whole namespaces, one after the other: a copy waits, but never holds.
     state.slba = 0;
     state.end = Number.POSITIVE_INFINITY;
     state.isWrite = true;
     state.step = STEP.ENTER;
   }
-  if (!context.gate.enter(state)) {
+  if (!enterAll(context, state)) {
     return PENDING;
   }
   copyAll(context, state);
   return DONE;
+}
+
+/** Whether nobody is in the way in the destination and in all sources; otherwise it waits where somebody is. */
+function enterAll(context: IoContext, state: IoState): boolean {
+  const destination = state.namespace!;
+  if (!enterGate(state, destination)) {
+    return false;
+  }
+  const cdw12 = state.command.dword(12);
+  const format = COPY_FORMATS[COPY_CDW12.CDF.of(cdw12)]!;
+  const count = format.crossNamespace ? rangeCount(cdw12) : 0;
+  for (let i = 0; i < count; i++) {
+    const nsid = state.staging!.getValue(i * format.rangeBytes + COPY_RANGE_SNSID.offset, 4);
+    const source = context.services.namespace(nsid);
+    if (source !== undefined && source !== destination && !enterGate(state, source)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+function enterGate(state: IoState, namespace: Namespace): boolean {
+  state.isAdmitted = false;
+  state.gate = namespace.gate;
+  return namespace.gate.enter(state);
 }
 
 function checkCommand(context: IoContext, command: Command, namespace: Namespace): boolean {

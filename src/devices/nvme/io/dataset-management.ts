@@ -39,13 +39,13 @@ export function runDatasetManagement(context: IoContext, state: IoState): Status
     if (command.status !== 0 || !checkRanges(state) || !isDeallocation(state)) {
       return DONE;
     }
-    state.gateNsid = state.namespace!.nsid;
+    state.gate = state.namespace!.gate;
     state.slba = 0;
     state.end = state.namespace!.sizeBlocks;
     state.isWrite = true;
     state.step = STEP.ENTER;
   }
-  if (!context.gate.enter(state)) {
+  if (!state.gate!.enter(state)) {
     return PENDING;
   }
   deallocateAll(context, state);

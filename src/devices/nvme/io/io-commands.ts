@@ -11,25 +11,29 @@ import { DONE, PENDING, type Status } from '../../../fabric/index.ts';
 import { NSID_BROADCAST, NVM_OPCODE, NVME_STATUS } from '../../../spec/nvme/index.ts';
 import type { Command, TransferTarget } from '../command.ts';
 import type { DataEngine } from '../data/index.ts';
+import type { RangeGate } from '../media/index.ts';
 import { failMedia, findNamespace } from './checks.ts';
 import { runCopy } from './copy.ts';
 import { runDatasetManagement } from './dataset-management.ts';
 import type { IoContext, IoServices } from './io-context.ts';
-import { IoState } from './io-state.ts';
-import { RangeGate } from './range-gate.ts';
+import { type IoOwner, IoState } from './io-state.ts';
 import { runCompare, runRead, runVerify } from './read.ts';
 import { StagingPool } from './staging.ts';
 import { runWrite, runWriteUncorrectable, runWriteZeroes } from './write.ts';
 
-export class IoCommands implements TransferTarget {
+export class IoCommands implements TransferTarget, IoOwner {
   readonly #context: IoContext;
   readonly #states: (IoState | undefined)[];
-  /** Commands that wait are being let in: those that end meanwhile do not start over. */
-  #isLettingIn = false;
 
   /** @param commands  all slots of the pool; `command.index` is the place in it */
   constructor(services: IoServices, data: DataEngine, commands: readonly Command[]) {
-    this.#context = { services, data, gate: new RangeGate(), staging: new StagingPool() };
+    const { mdts } = services.options;
+    this.#context = {
+      services,
+      data,
+      staging: new StagingPool(),
+      transferBytesMax: mdts === 0 ? Number.POSITIVE_INFINITY : 4096 * 2 ** mdts,
+    };
     this.#states = new Array<IoState | undefined>(commands.length).fill(undefined);
   }
 
@@ -41,12 +45,8 @@ export class IoCommands implements TransferTarget {
     const state = this.#stateOf(command);
     state.begin();
     command.onDone = this;
-    const status = this.#run(state);
-    if (status === PENDING) {
-      if (state.isAdmitted) {
-        this.#context.gate.hold(state);
-      }
-      return PENDING;
+    if (this.#run(state) === PENDING) {
+      return this.#suspend(state);
     }
     if (state.staging !== null) {
       this.#giveBack(state);
@@ -65,11 +65,8 @@ export class IoCommands implements TransferTarget {
     b.begin();
     first.onDone = this;
     second.onDone = this;
-    if (
-      first.opcode !== NVM_OPCODE.COMPARE ||
-      second.opcode !== NVM_OPCODE.WRITE ||
-      !isSameRange(first, second)
-    ) {
+    const isPair = first.opcode === NVM_OPCODE.COMPARE && second.opcode === NVM_OPCODE.WRITE;
+    if (!isPair || !isSameRange(first, second)) {
       first.fail(NVME_STATUS.INVALID_FIELD);
       second.fail(NVME_STATUS.INVALID_FIELD);
       return DONE;
@@ -79,10 +76,7 @@ export class IoCommands implements TransferTarget {
     // The pair keeps others away as the write that it will be.
     a.isWrite = true;
     if (this.#run(a) === PENDING) {
-      if (a.isAdmitted) {
-        this.#context.gate.hold(a);
-      }
-      return PENDING;
+      return this.#suspend(a);
     }
     if (this.#runSecond(a) === PENDING) {
       return PENDING;
@@ -100,25 +94,47 @@ export class IoCommands implements TransferTarget {
     command.isAbortWanted = true;
     const state = this.#states[command.index];
     if (state?.isWaiting === true) {
-      this.#context.gate.leave(state);
+      state.gate!.leave(state);
       command.failForNow(NVME_STATUS.ABORT_REQUESTED);
       this.#finish(state);
     }
   }
 
-  /** Whether nothing under way touches a namespace: before it is formatted or deleted. */
+  /** Whether nothing under way here touches a namespace: before it is formatted or deleted. */
   isIdle(nsid: number): boolean {
-    return this.#context.gate.isIdle(nsid);
+    return this.#states.every(
+      (state) =>
+        state === undefined ||
+        !state.isUnderWay ||
+        (state.namespace?.nsid !== nsid && state.command.opcode !== NVM_OPCODE.COPY),
+    );
   }
 
-  /** The function was reset or taken away: commands under way never end, nobody is told. Before `DataEngine.reset`. */
+  /**
+   * The function was reset or taken away: commands under way never end, nobody is told. Other controllers go on. For
+   * `Namespace.losePower`, blocks of a write that was cut short stay under way until they are written again.
+   */
   reset(): void {
-    this.#context.gate.reset();
+    const gates = new Set<RangeGate>();
     for (const state of this.#states) {
-      if (state !== undefined) {
-        this.#giveBack(state);
-        state.begin();
+      if (state === undefined || !state.isUnderWay) {
+        continue;
       }
+      const { gate } = state;
+      if (state.isWaiting) {
+        gate!.leave(state);
+      } else if (state.heldAt >= 0) {
+        gate!.release(state);
+      }
+      if (gate !== null) {
+        gates.add(gate);
+      }
+      state.isUnderWay = false;
+      this.#giveBack(state);
+      state.begin();
+    }
+    for (const gate of gates) {
+      gate.letIn();
     }
   }
 
@@ -127,43 +143,62 @@ export class IoCommands implements TransferTarget {
     this.#goOn(this.#states[command.index]!);
   }
 
-  #goOn(state: IoState): void {
-    const status = this.#run(state);
-    if (status === PENDING) {
-      // A list has come: now there is a range to hold.
-      if (state.isAdmitted && state.heldAt < 0 && (state.first === null || state.first.heldAt < 0)) {
-        this.#context.gate.hold(state);
-      }
-      return;
+  /** Nobody is in the way of a command any more. */
+  onAdmitted(state: IoState): void {
+    if (state.command.isAbortWanted) {
+      state.command.failForNow(NVME_STATUS.ABORT_REQUESTED);
+      this.#finish(state);
+    } else {
+      this.#goOn(state);
     }
-    this.#finish(state);
   }
 
+  #goOn(state: IoState): void {
+    if (this.#run(state) === PENDING) {
+      this.#suspend(state);
+    } else {
+      this.#finish(state);
+    }
+  }
+
+  /** A command has become pending, or still is: if it has entered, it holds its range from now on. */
+  #suspend(state: IoState): Status {
+    state.isUnderWay = true;
+    if (state.isAdmitted && state.heldAt < 0 && (state.first === null || state.first.heldAt < 0)) {
+      state.gate!.hold(state);
+    }
+    return PENDING;
+  }
+
+  /** A command that was pending is over. */
   #finish(state: IoState): void {
-    const { gate, services } = this.#context;
+    const { services } = this.#context;
     const first = state.first ?? state;
     const { second } = first;
-    if (second !== null && state === first) {
-      if (this.#runSecond(first) === PENDING) {
-        return;
-      }
+    first.isUnderWay = false;
+    if (second !== null && state === first && this.#runSecond(first) === PENDING) {
+      first.isUnderWay = true;
+      return;
     }
+    const { gate } = first;
     if (first.heldAt >= 0) {
-      gate.release(first);
-    }
-    if (second !== null && second.heldAt >= 0) {
-      gate.release(second);
+      gate!.release(first);
     }
     this.#giveBack(first);
-    const ofSecond = second?.command;
+    let ofSecond: Command | null = null;
     if (second !== null) {
+      ofSecond = second.command;
+      second.isUnderWay = false;
+      if (second.heldAt >= 0) {
+        gate!.release(second);
+      }
       this.#giveBack(second);
     }
     services.complete(first.command);
-    if (ofSecond !== undefined) {
+    if (ofSecond !== null) {
       services.complete(ofSecond);
     }
-    this.#letIn();
+    gate?.letIn();
   }
 
   /** The first of a fused pair is over. */
@@ -174,28 +209,7 @@ export class IoCommands implements TransferTarget {
       return DONE;
     }
     second.isAdmitted = true;
-    const status = this.#run(second);
-    if (status === PENDING && first.heldAt < 0) {
-      this.#context.gate.hold(second);
-    }
-    return status;
-  }
-
-  #letIn(): void {
-    const { gate } = this.#context;
-    if (gate.waitingCount === 0 || this.#isLettingIn) {
-      return;
-    }
-    this.#isLettingIn = true;
-    for (let state = gate.nextAdmitted(); state !== null; state = gate.nextAdmitted()) {
-      if (state.command.isAbortWanted) {
-        state.command.failForNow(NVME_STATUS.ABORT_REQUESTED);
-        this.#finish(state);
-      } else {
-        this.#goOn(state);
-      }
-    }
-    this.#isLettingIn = false;
+    return this.#run(second) === PENDING ? this.#suspend(second) : DONE;
   }
 
   #run(state: IoState): Status {
@@ -242,7 +256,7 @@ export class IoCommands implements TransferTarget {
     if (state !== undefined) {
       return state;
     }
-    const made = new IoState(command);
+    const made = new IoState(command, this);
     this.#states[command.index] = made;
     return made;
   }

@@ -1,7 +1,6 @@
 /** What every operation gets. */
 import type { DataEngine } from '../data/index.ts';
 import type { ControllerServices } from '../services.ts';
-import type { RangeGate } from './range-gate.ts';
 import type { StagingPool } from './staging.ts';
 
 export type IoServices = Pick<
@@ -12,8 +11,9 @@ export type IoServices = Pick<
 export interface IoContext {
   readonly services: IoServices;
   readonly data: DataEngine;
-  readonly gate: RangeGate;
   readonly staging: StagingPool;
+  /** MDTS in bytes; infinite for none. */
+  readonly transferBytesMax: number;
 }
 
 /** Whether a write has to be durable when it completes. */

@@ -5,7 +5,7 @@
  */
 import type { Memory } from '../../../fabric/index.ts';
 import type { Command } from '../command.ts';
-import type { Namespace, Tags } from '../media/index.ts';
+import type { GateEntry, Namespace, RangeGate, Tags } from '../media/index.ts';
 
 /** What an operation does when it is run next. Each operation uses some of them, in this order. */
 export const STEP = {
@@ -21,8 +21,16 @@ export const STEP = {
 } as const;
 export type Step = (typeof STEP)[keyof typeof STEP];
 
-export class IoState {
+/** Who goes on with a command that has waited. */
+export interface IoOwner {
+  onAdmitted(state: IoState): void;
+}
+
+export class IoState implements GateEntry {
   readonly command: Command;
+  readonly #owner: IoOwner;
+  /** It was pending and is not over. */
+  isUnderWay = false;
   step: Step = STEP.BEGIN;
   namespace: Namespace | null = null;
 
@@ -31,13 +39,11 @@ export class IoState {
   end = 0;
   blocks = 0;
 
-  // What other commands have to keep away from; see RangeGate.
-  /** 0: every namespace. */
-  gateNsid = 0;
+  /** Where it holds a range or waits for one: that of its namespace, but for the sources of a Copy. */
+  gate: RangeGate | null = null;
   isWrite = false;
   isAdmitted = false;
   isWaiting = false;
-  /** Place among those that hold a range; -1 when it is none of them. */
   heldAt = -1;
 
   /** Bytes in the data buffer of the host, for one block and for all. */
@@ -58,12 +64,19 @@ export class IoState {
   /** The first of a fused pair, at the second. */
   first: IoState | null = null;
 
-  constructor(command: Command) {
+  constructor(command: Command, owner: IoOwner) {
     this.command = command;
+    this.#owner = owner;
+  }
+
+  resume(): void {
+    this.#owner.onAdmitted(this);
   }
 
   begin(): void {
     this.step = STEP.BEGIN;
+    this.namespace = null;
+    this.gate = null;
     this.isWrite = false;
     this.isAdmitted = false;
     this.isWaiting = false;

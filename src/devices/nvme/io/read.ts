@@ -28,7 +28,7 @@ export function runRead(context: IoContext, state: IoState): Status {
     state.step = STEP.ENTER;
   }
   if (state.step === STEP.ENTER) {
-    if (!context.gate.enter(state)) {
+    if (!state.gate!.enter(state)) {
       return PENDING;
     }
     if (!prepareRead(context, state)) {
@@ -117,7 +117,8 @@ export function runVerify(context: IoContext, state: IoState): Status {
   const { command } = state;
   if (state.step === STEP.BEGIN) {
     const namespace = takeRange(context, state);
-    if (namespace === null || !checkBounds(state)) {
+    // VSL is MDTS.
+    if (namespace === null || !checkLength(context, state) || !checkBounds(state)) {
       return DONE;
     }
     if ((state.prinfo & PRINFO.PRACT) !== 0) {
@@ -129,7 +130,7 @@ export function runVerify(context: IoContext, state: IoState): Status {
     }
     state.step = STEP.ENTER;
   }
-  if (!context.gate.enter(state)) {
+  if (!state.gate!.enter(state)) {
     return PENDING;
   }
   if (prepareRead(context, state)) {
@@ -155,7 +156,7 @@ export function runCompare(context: IoContext, state: IoState): Status {
     state.step = STEP.ENTER;
   }
   if (state.step === STEP.ENTER) {
-    if (!context.gate.enter(state)) {
+    if (!state.gate!.enter(state)) {
       return PENDING;
     }
     if (!prepareRead(context, state)) {

@@ -5,6 +5,8 @@
  * on the bus leaves its blocks undefined, as the specification allows. With protection information, interleaved metadata or a
  * file behind the blocks, data are staged and a write that fails has changed nothing.
  *
+ * Zeroes without PRACT get protection information that switches checking off, as deallocated blocks have.
+ *
  * Follows NVM Command Set 1.1, sections 3.3.6 to 3.3.8, and 5.3.2 for protection information.
  */
 import { DONE, PENDING, type Status } from '../../../fabric/index.ts';
@@ -50,7 +52,7 @@ export function runWrite(context: IoContext, state: IoState): Status {
     state.step = STEP.ENTER;
   }
   if (state.step === STEP.ENTER) {
-    if (!context.gate.enter(state)) {
+    if (!state.gate!.enter(state)) {
       return PENDING;
     }
     if (!checkWriteFault(context, command, state.namespace!, state.slba, state.blocks)) {
@@ -195,7 +197,7 @@ export function runWriteZeroes(context: IoContext, state: IoState): Status {
     state.isWrite = true;
     state.step = STEP.ENTER;
   }
-  if (!context.gate.enter(state)) {
+  if (!state.gate!.enter(state)) {
     return PENDING;
   }
   const { slba, blocks } = state;
@@ -237,7 +239,7 @@ export function runWriteUncorrectable(context: IoContext, state: IoState): Statu
     state.isWrite = true;
     state.step = STEP.ENTER;
   }
-  if (!context.gate.enter(state)) {
+  if (!state.gate!.enter(state)) {
     return PENDING;
   }
   state.namespace!.markBad(state.slba, state.blocks);

@@ -16,3 +16,4 @@ export {
 } from './lba-formats.ts';
 export { type CopyLimits, type FormatRequest, Namespace, type NamespaceSetup } from './namespace.ts';
 export { Protection, Tags } from './protection.ts';
+export { type GateEntry, RangeGate } from './range-gate.ts';

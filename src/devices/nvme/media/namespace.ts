@@ -18,6 +18,7 @@ import type { Backing, BackingFile } from './backing.ts';
 import { BlockSet } from './block-set.ts';
 import { type LbaFormat, lbaFormatsWith } from './lba-formats.ts';
 import { Protection } from './protection.ts';
+import { RangeGate } from './range-gate.ts';
 import { UndoLog, type UndoTarget } from './undo-log.ts';
 
 /** Ranges up to this size are made zero at once when they are given back. */
@@ -73,6 +74,9 @@ export class Namespace implements UndoTarget {
   protection: Protection | null = null;
   /** Data moves between `data` and the bus as it is: memory behind it, no protection, no interleaved metadata. */
   isPlain = false;
+
+  /** Where commands of every controller keep out of each other's way. */
+  readonly gate = new RangeGate();
 
   /** Write protection, feature 84h. */
   isWriteProtected: boolean;
