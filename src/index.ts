@@ -1,8 +1,9 @@
 /**
  * The programmatic face of the package: read a machine, ask for verdicts, explain them, run copies.
  *
- * `peerlane/topology` and `peerlane/p2pdma` are the same parts alone. Everything else below `src/` is internal.
+ * `peerlane/topology` and `peerlane/p2pdma` are the same parts alone; `peerlane/lab` boots simulated machines. Everything else below `src/` is internal.
  */
+export * from './access/index.ts';
 export * from './advice/index.ts';
 export * from './base/index.ts';
 export * from './orchestrators/index.ts';

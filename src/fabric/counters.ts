@@ -53,11 +53,10 @@ export class FabricCounters {
 
   /** Takes over what a route has counted. */
   readonly fold = (route: Route): void => {
-    const isFromCpu = route.parts.root === null && route.parts.requestStops.length === 0;
     const { isDram } = route;
     const { dataBytes, controlBytes } = route.fold();
     // The CPU's own accesses to memory are not the fabric's.
-    if (isDram && !isFromCpu) {
+    if (isDram && route.parts.requester !== null) {
       const count = route.parts.shape.isWrite ? this.#dramWrite : this.#dramRead;
       count.dataBytes += dataBytes;
       count.controlBytes += controlBytes;

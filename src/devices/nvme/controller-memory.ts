@@ -97,7 +97,9 @@ export class ControllerMemory {
   write(offset: number, value: number): boolean {
     switch (offset) {
       case CMBMSC.offset + 4:
-        this.#view.setUint32(offset, value, true);
+        if (this.#options.cmb !== null) {
+          this.#view.setUint32(offset, value, true);
+        }
         return true;
       case CMBMSC.offset:
         if (this.#options.cmb !== null) {
@@ -116,7 +118,9 @@ export class ControllerMemory {
         }
         return true;
       case PMRMSCU.offset:
-        this.#view.setUint32(offset, value, true);
+        if (this.#options.pmr !== null) {
+          this.#view.setUint32(offset, value, true);
+        }
         return true;
       case PMRMSCL.offset:
         if (this.#options.pmr !== null) {

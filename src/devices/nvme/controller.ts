@@ -1,7 +1,7 @@
 /**
  * An NVMe controller as the fabric sees it: one PCI function with registers, queues, namespaces and controller memory.
  *
- * This file is the state machine of CC and CSTS, the resets, and where the parts are put together: `queues/` fetch and complete,
+ * This file is the resets and where the parts are put together: `life-cycle.ts` is the state machine of CC and CSTS, `queues/` fetch and complete,
  * `admin/` executes admin commands, `io/` the NVM command set, `data/` moves payload, `media/` remembers.
  *
  * Leaves out SR-IOV, boot partitions and command sets other than NVM. Follows NVM Express Base 2.1, sections 3.1, 3.5 and 3.7, and
@@ -17,18 +17,13 @@ import type {
   Status,
 } from '../../fabric/index.ts';
 import {
-  ACQ,
-  AQA,
   ARBITRATION,
-  ASQ,
   ASYNC_EVENT,
   adminQueueAddress,
   adminQueueEntries,
   CAP,
   CC,
-  COMMAND_SET_SELECTED,
   CQE_BYTES,
-  CRTO,
   CSTS,
   DOORBELLS_OFFSET,
   ERROR_RECOVERY_FEATURE,
@@ -42,15 +37,13 @@ import {
   NSSR,
   NSSR_RESET,
   NVME_STATUS,
-  SHUTDOWN_STATUS,
   SQE_BYTES,
-  VS,
 } from '../../spec/nvme/index.ts';
 import { AdminCommands } from './admin/admin-commands.ts';
 import type { AdminHost } from './admin/admin-host.ts';
 import { AsyncEvents } from './admin/async-events.ts';
 import { ErrorLog } from './admin/error-log.ts';
-import type { Features } from './admin/features.ts';
+import { Features } from './admin/features.ts';
 import { FirmwareSlots } from './admin/firmware.ts';
 import { SelfTest } from './admin/self-test.ts';
 import { type BarLayout, layOut } from './bar-layout.ts';
@@ -62,10 +55,13 @@ import { Health } from './health.ts';
 import { HostSettings } from './host-settings.ts';
 import { IoCommands } from './io/index.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { type ControllerPhase, LifeCycle, type LifeHooks } from './life-cycle.ts';
 import type { Namespace } from './media/index.ts';
-import { type NvmeOptions, type ResolvedOptions, resolveOptions, VERSION_VALUE } from './options.ts';
+import { type NvmeOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { PropertyFile } from './property-file.ts';
+import type { IoExecutor } from './queues/dispatcher.ts';
 import { Interrupts } from './queues/interrupts.ts';
-import { type IoExecutor, QueueEngine, type QueueListener } from './queues/queue-engine.ts';
+import { QueueEngine, type QueueListener } from './queues/queue-engine.ts';
 import { QUEUE_CLASS } from './queues/submission-queue.ts';
 import { TOKEN_QUEUES } from './queues/tokens.ts';
 import {
@@ -76,26 +72,6 @@ import {
   type LocalRange,
 } from './services.ts';
 import { NvmSubsystem, type SubsystemMember } from './subsystem.ts';
-
-const EVENT = { CONFIGURED: 0, READY: 1, QUIET: 2, SUBSYSTEM_RESET: 3 } as const;
-
-/** CSTS.RDY may take that long, in units of 500 ms. */
-const READY_TIMEOUT = 20;
-/** CC.MPS up to pages of 64 KiB. */
-const PAGE_ENCODING_MAX = 4;
-
-export type ControllerPhase =
-  /** CC.EN is 0. */
-  | 'off'
-  | 'starting'
-  | 'ready'
-  /** CC.EN went to 0 and work in progress has to end. */
-  | 'stopping'
-  /** CC.SHN was written; what was under way has to end. */
-  | 'halting'
-  | 'halted'
-  /** CSTS.CFS: nothing but a reset helps. */
-  | 'fatal';
 
 /** What a controller is put together with, beside its options. */
 export interface NvmeParts {
@@ -113,7 +89,7 @@ export class NvmeController
     EndpointModel,
     EventHandler,
     QueueListener,
-    FeatureEffects,
+    LifeHooks,
     SubsystemMember,
     AdminHost,
     ControllerServices
@@ -143,18 +119,14 @@ export class NvmeController
   pageBytes = 4096;
 
   readonly #layout: BarLayout;
-  readonly #bytes = new Uint8Array(DOORBELLS_OFFSET);
-  readonly properties = new DataView(this.#bytes.buffer);
+  readonly #file: PropertyFile;
+  readonly #life: LifeCycle;
+  /** The 4 KiB that the host reads. */
+  readonly properties: DataView;
   readonly #pool: CommandPool;
   readonly #makeIo: NvmeParts['makeIo'];
   readonly #extendIo: NvmeParts['extendIo'];
   #io: IoExecutor | undefined;
-  #phase: ControllerPhase = 'off';
-  #isResetWanted = false;
-  #isShutdownWanted = false;
-  #isQuietAsked = false;
-  /** Changes with every reset of the function: old events mean nothing. */
-  #epoch = 0;
   readonly #keepAlive: KeepAlive;
   #poweredPs = 0;
 
@@ -168,6 +140,9 @@ export class NvmeController
     this.#extendIo = parts.extendIo;
     this.#layout = layOut(this.options);
     this.description = this.#layout.description;
+    this.#file = new PropertyFile(this.options);
+    this.properties = this.#file.view;
+    this.#life = new LifeCycle(this.properties, this);
     this.#pool = new CommandPool(this.options.commandSlots);
     this.memory = new ControllerMemory(this.options, this.#layout, this.properties);
     this.events = new AsyncEvents((command) => this.engine.complete(command));
@@ -185,12 +160,13 @@ export class NvmeController
     this.#keepAlive = new KeepAlive(() => this.#onHostLost());
     this.controllerId = this.subsystem.nextControllerId();
     this.subsystem.join(this, this.options);
-    this.#resetProperties();
+    this.#file.reset();
+    this.memory.initialise();
   }
 
   /** What the state machine is in, for people and tests. */
   get phase(): ControllerPhase {
-    return this.#phase;
+    return this.#life.phase;
   }
 
   get executor(): FunctionPort['executor'] {
@@ -224,7 +200,7 @@ export class NvmeController
     ) => (one === null ? [] : [{ id: one.id, entries: one.entries, head: one.head, tail: one.tail }]);
     return {
       name: this.name,
-      phase: this.#phase,
+      phase: this.phase,
       cc: CC.value(this.properties),
       csts: CSTS.value(this.properties),
       submissionQueues: this.engine?.submissions.flatMap(queue) ?? [],
@@ -246,6 +222,7 @@ export class NvmeController
   attach(port: FunctionPort): void {
     this.port = port;
     this.#keepAlive.attach(port.executor);
+    this.#life.attach(port.executor);
     this.#poweredPs = port.executor.nowPs;
     this.memory.attach(port);
     this.memory.updateAddresses();
@@ -281,17 +258,7 @@ export class NvmeController
   }
 
   readRegister(bar: number, offsetBytes: number, lengthBytes: number): number {
-    if (bar !== 0 || offsetBytes + lengthBytes > DOORBELLS_OFFSET) {
-      return 0;
-    }
-    switch (lengthBytes) {
-      case 1:
-        return this.properties.getUint8(offsetBytes);
-      case 2:
-        return this.properties.getUint16(offsetBytes, true);
-      default:
-        return this.properties.getUint32(offsetBytes, true);
-    }
+    return bar === 0 ? this.#file.read(offsetBytes, lengthBytes) : 0;
   }
 
   writeRegister(bar: number, offsetBytes: number, lengthBytes: number, value: number): void {
@@ -370,11 +337,7 @@ export class NvmeController
   }
 
   onFatal(): void {
-    CSTS.CFS.write(this.properties, 1);
-    if (this.#phase === 'ready' || this.#phase === 'starting') {
-      this.#phase = 'fatal';
-    }
-    this.#askQuiet();
+    this.#life.fail();
   }
 
   onFailed(command: Command): void {
@@ -383,9 +346,7 @@ export class NvmeController
   }
 
   onQuieter(): void {
-    if (this.#phase === 'stopping' || this.#phase === 'halting') {
-      this.#askQuiet();
-    }
+    this.#life.onQuieter();
   }
 
   // --- SubsystemMember -----------------------------------------------------------------------------------------
@@ -424,29 +385,55 @@ export class NvmeController
     return this.#io?.isIdle?.(nsid) ?? true;
   }
 
-  // --- Events --------------------------------------------------------------------------------------------------
+  // --- LifeHooks -----------------------------------------------------------------------------------------------
 
-  onEvent(code: number, epoch: number): void {
-    if (epoch !== this.#epoch) {
-      return;
+  get isQuiet(): boolean {
+    return this.engine.isQuiet;
+  }
+
+  open(): boolean {
+    this.pageBytes = memoryPageBytes(CC.MPS.read(this.properties));
+    this.memory.updateAddresses();
+    const completions = this.#adminQueue('cq', CQE_BYTES);
+    const submissions = this.#adminQueue('sq', SQE_BYTES);
+    if (completions === null || submissions === null) {
+      return false;
     }
-    switch (code) {
-      case EVENT.CONFIGURED:
-        this.#onConfigured();
-        break;
-      case EVENT.READY:
-        this.#onReady();
-        break;
-      case EVENT.QUIET:
-        this.#isQuietAsked = false;
-        this.#onQuiet();
-        break;
-      case EVENT.SUBSYSTEM_RESET:
-        this.subsystem.reset();
-        break;
-      default:
-        break;
+    this.engine.addCompletion(0, completions.entries, completions.place, 0, true);
+    const [queue] = this.engine.completions;
+    this.engine.addSubmission(0, submissions.entries, submissions.place, queue!, QUEUE_CLASS.ADMIN);
+    this.engine.start();
+    return true;
+  }
+
+  halt(): void {
+    this.engine.halt();
+  }
+
+  stopWork(): void {
+    this.engine.stop();
+    this.events.reset();
+    this.#keepAlive.stop();
+  }
+
+  flush(): void {
+    for (const namespace of this.activeNamespaces()) {
+      namespace.flush();
     }
+  }
+
+  resetInside(): void {
+    this.engine.clear();
+    this.admin.reset();
+    this.interrupts.reset();
+    this.#resetInternal(false);
+  }
+
+  // --- EventHandler --------------------------------------------------------------------------------------------
+
+  /** NSSR was written. */
+  onEvent(): void {
+    this.subsystem.reset();
   }
 
   #onHostLost(): void {
@@ -456,7 +443,7 @@ export class NvmeController
   }
 
   #ring(offset: number, value: number): void {
-    if (this.#phase !== 'ready') {
+    if (this.phase !== 'ready') {
       return;
     }
     const strideBytes = 4 << this.options.doorbellStride;
@@ -474,7 +461,7 @@ export class NvmeController
     const view = this.properties;
     switch (offset) {
       case CC.offset:
-        this.#writeConfiguration(value);
+        this.#life.configure(value);
         break;
       case INTMS.offset:
       case INTMC.offset:
@@ -482,120 +469,22 @@ export class NvmeController
         view.setUint32(INTMS.offset, this.interrupts.mask, true);
         view.setUint32(INTMC.offset, this.interrupts.mask, true);
         break;
-      case CSTS.offset:
-        if (CSTS.NSSRO.of(value) === 1) {
-          CSTS.NSSRO.write(view, 0);
-        }
-        break;
       case NSSR.offset:
         if (value === NSSR_RESET) {
-          this.executor.after(0, this, EVENT.SUBSYSTEM_RESET, this.#epoch);
+          this.executor.after(0, this, 0, 0);
         }
         break;
       case NSSD.offset:
         if ((value === NSSD_NORMAL || value === NSSD_ABRUPT) && CAP.NSSS.read(view) === 1) {
-          this.#wantShutdown();
+          this.#life.shutDown();
         }
         break;
-      case AQA.offset:
-        view.setUint32(offset, (value & 0x0fff_0fff) >>> 0, true);
-        break;
-      case ASQ.offset:
-      case ACQ.offset:
-        view.setUint32(offset, (value & 0xffff_f000) >>> 0, true);
-        break;
-      case ASQ.offset + 4:
-      case ACQ.offset + 4:
-        view.setUint32(offset, value, true);
-        break;
       default:
-        this.memory.write(offset, value);
+        if (!this.memory.write(offset, value)) {
+          this.#file.write(offset, value);
+        }
         break;
     }
-  }
-
-  /** A store to CC is noted and acted upon in an event of its own, since it may come from inside a DMA request of ours. */
-  #writeConfiguration(value: number): void {
-    const view = this.properties;
-    const wasOn = CC.EN.read(view) === 1;
-    CC.setValue(view, (value & 0x01ff_fff1) >>> 0);
-    if (wasOn && CC.EN.of(value) === 0) {
-      this.#isResetWanted = true;
-      this.engine.halt();
-    }
-    if (CC.SHN.of(value) !== 0 && CSTS.SHST.read(view) === SHUTDOWN_STATUS.NONE) {
-      this.#wantShutdown();
-    }
-    this.executor.after(0, this, EVENT.CONFIGURED, this.#epoch);
-  }
-
-  #wantShutdown(): void {
-    CSTS.SHST.write(this.properties, SHUTDOWN_STATUS.OCCURRING);
-    this.#isShutdownWanted = true;
-    this.executor.after(0, this, EVENT.CONFIGURED, this.#epoch);
-  }
-
-  #onConfigured(): void {
-    if (this.#isShutdownWanted && this.#phase !== 'stopping') {
-      this.#isShutdownWanted = false;
-      this.#phase = 'halting';
-      this.#stopWork();
-    }
-    if (this.#isResetWanted) {
-      this.#isResetWanted = false;
-      this.#isShutdownWanted = false;
-      this.#phase = 'stopping';
-      this.#stopWork();
-    } else if (this.#phase === 'off' && CC.EN.read(this.properties) === 1) {
-      this.#start();
-    }
-  }
-
-  #start(): void {
-    const view = this.properties;
-    const selected = CC.CSS.read(view);
-    const arbitration = CC.AMS.read(view);
-    const hasAll = (CAP.CSS.read(view) & (1 << COMMAND_SET_SELECTED.ALL)) !== 0;
-    const isPossible =
-      CC.MPS.read(view) <= PAGE_ENCODING_MAX &&
-      (selected === COMMAND_SET_SELECTED.NVM || (selected === COMMAND_SET_SELECTED.ALL && hasAll)) &&
-      (arbitration === ARBITRATION.ROUND_ROBIN || arbitration === ARBITRATION.WEIGHTED_ROUND_ROBIN_URGENT) &&
-      AQA.ASQS.read(view) > 0 &&
-      AQA.ACQS.read(view) > 0;
-    if (!isPossible) {
-      this.#phase = 'fatal';
-      CSTS.CFS.write(view, 1);
-      return;
-    }
-    this.#phase = 'starting';
-    this.executor.after(0, this, EVENT.READY, this.#epoch);
-  }
-
-  #onReady(): void {
-    if (this.#phase !== 'starting') {
-      return;
-    }
-    const view = this.properties;
-    this.pageBytes = memoryPageBytes(CC.MPS.read(view));
-    this.memory.updateAddresses();
-    const completions = this.#adminQueue('cq', CQE_BYTES);
-    const submissions = this.#adminQueue('sq', SQE_BYTES);
-    if (completions === null || submissions === null) {
-      this.#phase = 'fatal';
-      CSTS.CFS.write(view, 1);
-      return;
-    }
-    this.engine.addCompletion(0, completions.entries, completions.place, 0, true);
-    this.engine.addSubmission(
-      0,
-      submissions.entries,
-      submissions.place,
-      this.engine.completions[0]!,
-      QUEUE_CLASS.ADMIN,
-    );
-    this.engine.start();
-    this.#phase = 'ready';
-    CSTS.RDY.write(view, 1);
   }
 
   /** An admin queue by AQA, ASQ and ACQ; null when it touches own memory in a way that is not allowed. */
@@ -609,56 +498,9 @@ export class NvmeController
     return { entries, place: { address, memory: own?.memory ?? null, offset: own?.offset ?? 0 } };
   }
 
-  /** Ends all work; `#onQuiet` comes when nothing is under way any more. */
-  #stopWork(): void {
-    this.engine.stop();
-    this.events.reset();
-    this.#keepAlive.stop();
-    this.#askQuiet();
-  }
-
-  #askQuiet(): void {
-    if (!this.#isQuietAsked) {
-      this.#isQuietAsked = true;
-      this.executor.after(0, this, EVENT.QUIET, this.#epoch);
-    }
-  }
-
-  #onQuiet(): void {
-    if (!this.engine.isQuiet) {
-      return;
-    }
-    if (this.#phase === 'halting') {
-      this.#phase = 'halted';
-      for (const namespace of this.activeNamespaces()) {
-        namespace.flush();
-      }
-      CSTS.SHST.write(this.properties, SHUTDOWN_STATUS.COMPLETE);
-    } else if (this.#phase === 'stopping') {
-      this.#finishReset();
-    }
-  }
-
-  /** A Controller Reset: the admin queue's properties and CMBMSC stay. */
-  #finishReset(): void {
-    this.engine.clear();
-    this.admin.reset();
-    this.interrupts.reset();
-    this.#resetInternal(false);
-    const nssro = CSTS.NSSRO.read(this.properties);
-    CSTS.setValue(this.properties, 0);
-    CSTS.NSSRO.write(this.properties, nssro);
-    this.#phase = 'off';
-    if (CC.EN.read(this.properties) === 1) {
-      this.#start();
-    } else if (CC.SHN.read(this.properties) !== 0) {
-      CSTS.SHST.write(this.properties, SHUTDOWN_STATUS.COMPLETE);
-    }
-  }
-
   /** FLR, hot reset, subsystem reset, power. */
   #resetFunction(isPower: boolean): void {
-    const wasReady = this.#phase === 'ready';
+    const wasReady = this.phase === 'ready';
     this.#forgetEverything();
     if (isPower) {
       this.errors.clear();
@@ -673,7 +515,8 @@ export class NvmeController
       }
       this.#poweredPs = this.executor.nowPs;
     }
-    this.#resetProperties();
+    this.#file.reset();
+    this.memory.initialise();
     this.#resetInternal(isPower);
   }
 
@@ -694,37 +537,14 @@ export class NvmeController
 
   /** Requests under way never end: drop all without waiting. */
   #forgetEverything(): void {
-    this.#epoch++;
-    this.#phase = 'off';
-    this.#isResetWanted = false;
-    this.#isShutdownWanted = false;
-    this.#isQuietAsked = false;
+    this.#life.forget();
     this.#keepAlive.stop();
     this.engine.clear();
     this.events.forget();
     this.admin.reset();
-    this.data.reset();
     this.#io?.reset?.();
+    this.data.reset();
     this.interrupts.reset();
-  }
-
-  #resetProperties(): void {
-    const view = this.properties;
-    const isSecond = this.options.version === '2.0' || this.options.version === '2.1';
-    this.#bytes.fill(0);
-    CAP.MQES.write(view, this.options.queueEntriesMax - 1);
-    CAP.CQR.write(view, 1);
-    CAP.AMS.write(view, 1);
-    CAP.TO.write(view, READY_TIMEOUT);
-    CAP.DSTRD.write(view, this.options.doorbellStride);
-    CAP.NSSRS.write(view, 1);
-    CAP.CSS.write(view, isSecond ? 0b100_0001 : 1);
-    CAP.MPSMIN.write(view, 0);
-    CAP.MPSMAX.write(view, PAGE_ENCODING_MAX);
-    CAP.CRMS.write(view, isSecond ? 1 : 0);
-    CRTO.CRWMT.write(view, isSecond ? READY_TIMEOUT : 0);
-    VS.setValue(view, VERSION_VALUE[this.options.version]);
-    this.memory.initialise();
   }
 
   *#completionQueues() {

@@ -11,12 +11,12 @@
 
 export type { Command } from './command.ts';
 export {
-  type ControllerPhase,
   NvmeController,
   type NvmeParts,
 } from './controller.ts';
 export { type FaultAction, FaultPlan, type FaultRule, type MediaFault } from './fault-plan.ts';
 export { Health } from './health.ts';
+export type { ControllerPhase } from './life-cycle.ts';
 export type { Backing, BackingFile } from './media/index.ts';
 export { Namespace } from './media/index.ts';
 export {
@@ -28,6 +28,6 @@ export {
   type NvmeVersion,
   type PmrOptions,
 } from './options.ts';
-export type { IoExecutor } from './queues/queue-engine.ts';
+export type { IoExecutor } from './queues/dispatcher.ts';
 export { IoCounters } from './services.ts';
 export { type NamespaceEntry, NvmSubsystem, type SubsystemOptions } from './subsystem.ts';

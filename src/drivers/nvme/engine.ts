@@ -3,13 +3,12 @@
  *
  * `start` brings it from any state to working queues and may be called again after `halt`; the queues, their memory and
  * those who wait on them stay. What to do when something fails is the upper half's (`controller.ts`). Follows NVM Express
- * Base 2.1, section 3.5.1 (initialisation of memory-based controllers), and `nvme-cmb` order of section 8.2.1.
+ * Base 2.1, section 3.5.1 (initialisation of memory-based controllers).
  */
 import type { BarWindow, CoherentMemory, Executor, PciFunction, Task } from '../../access/index.ts';
 import { NvmeError } from '../../base/index.ts';
 import {
   ACQ,
-  ADMIN_OPCODE,
   AQA,
   ARBITRATION,
   ASQ,
@@ -18,30 +17,16 @@ import {
   COMMAND_SET,
   CQE_BYTES,
   CSTS,
-  doorbellBytes,
-  FEATURE,
-  HBS_ACRE,
-  HBS_CDFE,
-  HBS_LBAFEE,
-  HOST_BEHAVIOR_SUPPORT,
-  INTERRUPT_COALESCING_FEATURE,
   memoryPageBytes,
-  NUMBER_OF_QUEUES_FEATURE,
-  PRP1,
-  PRP2,
-  QUEUE_PRIORITY,
   SHUTDOWN_NOTIFICATION,
   SHUTDOWN_STATUS,
   SQE_BYTES,
-  setUnsigned,
-  TIMESTAMP,
-  TIMESTAMP_VALUE,
 } from '../../spec/nvme/index.ts';
 import { AdminCommands } from './admin-commands.ts';
 import { AnomalyLog } from './anomalies.ts';
-import { type CommandResult, checkResult, statusText } from './command-result.ts';
-import { Command, CommandRunner } from './command-runner.ts';
-import { type ControllerMemory, enableCmb, enablePmr, placeQueues } from './controller-memory.ts';
+import { CommandRunner } from './command-runner.ts';
+import { type ControllerMemory, enableCmb, enablePmr } from './controller-memory.ts';
+import { setHostFeatures } from './host-features.ts';
 import {
   type CommandLimits,
   type ControllerIdentity,
@@ -49,7 +34,8 @@ import {
   controllerIdentity,
   NO_COMMAND_LIMITS,
 } from './identify.ts';
-import { ListPool, wordsOf } from './list-pool.ts';
+import { IoQueues } from './io-queues.ts';
+import { ListPool } from './list-pool.ts';
 import type { ResolvedOptions } from './options.ts';
 import {
   awaitStatus,
@@ -65,11 +51,6 @@ const ADMIN_ENTRIES = 32;
 const LIST_BYTES_MAX = 64 * 1024 * 1024;
 /** Where the controller does not say how long a shutdown takes. */
 const SHUTDOWN_MS = 10_000;
-
-interface ShadowMemory {
-  readonly values: CoherentMemory;
-  readonly eventIndexes: CoherentMemory;
-}
 
 export class Engine {
   readonly fn: PciFunction;
@@ -91,9 +72,7 @@ export class Engine {
   #runner: CommandRunner | undefined;
   #adminQueue: QueuePair | undefined;
   #admin: AdminCommands | undefined;
-  /** All I/O queues that were ever made; `queues` are those in use. */
-  readonly #ioQueues: QueuePair[] = [];
-  #shadow: ShadowMemory | undefined;
+  readonly #ioQueues: IoQueues;
   #vectorCount = 0;
   #hasInterrupts = false;
 
@@ -102,6 +81,10 @@ export class Engine {
     this.executor = fn.executor;
     this.options = options;
     this.#supervisor = supervisor;
+    this.#ioQueues = new IoQueues(this, {
+      make: (id, entries, timeoutPs) => this.#makeQueue(id, entries, timeoutPs),
+      vectorOf: (id) => (this.isPolling ? null : this.#vectorOf(id)),
+    });
   }
 
   get label(): string {
@@ -171,16 +154,18 @@ export class Engine {
     this.cmb = options.cmb ? yield* enableCmb(place, capabilities.hasCmbControl) : null;
     this.pmr = options.pmr && capabilities.hasPmr ? yield* enablePmr(place, this.executor) : null;
     this.#enableInterrupts();
-    this.#makeAdminQueue(registers, capabilities, memoryPageBytes(mps));
+    this.#makeAdminQueue(memoryPageBytes(mps));
     yield* this.#enable(registers, capabilities, mps);
     this.adminQueue.isOpen = true;
     const bytes = yield* this.admin.identify(CNS.CONTROLLER);
     this.#identity = controllerIdentity(bytes, capabilities.mpsmin, label, anomalies);
     const additions = yield* this.admin.identifyIfThere(CNS.COMMAND_SET_CONTROLLER, 0, COMMAND_SET.NVM);
     this.limits = additions === null ? NO_COMMAND_LIMITS : commandLimits(additions, capabilities.mpsmin);
-    yield* this.#setFeatures();
-    yield* this.#makeQueues();
-    yield* this.#configureShadow();
+    yield* setHostFeatures(this);
+    const { queues, cmb } = yield* this.#ioQueues.create();
+    this.queues = queues;
+    this.cmb = cmb;
+    yield* this.#ioQueues.configureShadow(queues);
     // Tasks that had to wait while the queues were closed.
     this.runner.onRoom(this.adminQueue);
     for (const queue of this.queues) {
@@ -235,7 +220,7 @@ export class Engine {
 
   /** Every command under way is lost. The controller is halted, gone, or off the bus. */
   lose(loss: Loss): void {
-    for (const queue of this.#ioQueues) {
+    for (const queue of this.#ioQueues.all) {
       queue.reset(loss);
     }
     this.#adminQueue?.reset(loss);
@@ -250,15 +235,10 @@ export class Engine {
   release(): void {
     this.fn.interrupts.disable();
     this.#hasInterrupts = false;
-    for (const queue of this.#ioQueues.splice(0)) {
-      queue.close();
-    }
+    this.#ioQueues.release();
     this.queues = [];
     this.#adminQueue?.close();
     this.#lists?.close();
-    this.#shadow?.values.free();
-    this.#shadow?.eventIndexes.free();
-    this.#shadow = undefined;
     this.fn.enable({ memory: true, busMaster: false });
   }
 
@@ -306,30 +286,18 @@ export class Engine {
     }
   }
 
-  #makeAdminQueue(registers: BarWindow, capabilities: Capabilities, pageBytes: number): void {
+  #makeAdminQueue(pageBytes: number): void {
     if (this.#adminQueue !== undefined) {
       return;
     }
     const { dma } = this.fn;
     this.#lists = new ListPool(dma, pageBytes, Math.floor(LIST_BYTES_MAX / pageBytes));
     this.#runner = new CommandRunner(dma, this.#lists);
-    this.#adminQueue = this.#makeQueue(
-      0,
-      ADMIN_ENTRIES,
-      registers,
-      capabilities,
-      this.options.adminTimeoutPs,
-    );
+    this.#adminQueue = this.#makeQueue(0, ADMIN_ENTRIES, this.options.adminTimeoutPs);
     this.#admin = new AdminCommands(this.#runner, this.#adminQueue, this.label);
   }
 
-  #makeQueue(
-    id: number,
-    entries: number,
-    registers: BarWindow,
-    capabilities: Capabilities,
-    timeoutPs: number,
-  ): QueuePair {
+  #makeQueue(id: number, entries: number, timeoutPs: number): QueuePair {
     const { dma } = this.fn;
     const page = this.lists.pageBytes;
     const roundUp = (bytes: number): number => Math.ceil(bytes / page) * page;
@@ -345,8 +313,8 @@ export class Engine {
       id,
       entries,
       executor: this.executor,
-      registers,
-      dstrd: capabilities.dstrd,
+      registers: this.registers,
+      dstrd: this.capabilities.dstrd,
       sqMemory,
       cqMemory,
       lists: this.lists,
@@ -402,192 +370,5 @@ export class Engine {
     CC.SHN.write(view, notification);
     CC.IOSQES.write(view, Math.log2(SQE_BYTES));
     CC.IOCQES.write(view, Math.log2(CQE_BYTES));
-  }
-
-  /** What the host wants the controller to know or do. None of it is essential. */
-  *#setFeatures(): Task<void> {
-    const { identity, options, admin } = this;
-    const crossNamespace = identity.copyFormats & 0b1100;
-    const hasDelays = identity.retryDelaysMs.some((delay) => delay > 0);
-    if (crossNamespace !== 0 || identity.hasExtendedFormats || hasDelays) {
-      const data = new Uint8Array(HOST_BEHAVIOR_SUPPORT.sizeBytes);
-      const view = new DataView(data.buffer);
-      HBS_ACRE.ACRE.write(view, 1);
-      HBS_LBAFEE.LBAFEE.write(view, identity.hasExtendedFormats ? 1 : 0);
-      HBS_CDFE.setValue(view, crossNamespace);
-      this.#optional(
-        yield* admin.trySetFeature(FEATURE.HOST_BEHAVIOR_SUPPORT, 0, { data }),
-        'host behaviour',
-      );
-    }
-    if (identity.hasTimestamp && options.timestampMs !== undefined) {
-      const data = new Uint8Array(TIMESTAMP.sizeBytes);
-      setUnsigned(TIMESTAMP_VALUE, new DataView(data.buffer), Math.max(0, Math.floor(options.timestampMs)));
-      this.#optional(yield* admin.trySetFeature(FEATURE.TIMESTAMP, 0, { data }), 'the timestamp');
-    }
-    if (identity.hasVolatileWriteCache && options.volatileWriteCache !== undefined) {
-      const enable = options.volatileWriteCache ? 1 : 0;
-      this.#optional(yield* admin.trySetFeature(FEATURE.VOLATILE_WRITE_CACHE, enable), 'the write cache');
-    }
-    if (options.coalescing !== undefined && !this.isPolling) {
-      const view = new DataView(new ArrayBuffer(SQE_BYTES));
-      INTERRUPT_COALESCING_FEATURE.THR.write(view, Math.max(0, options.coalescing.threshold - 1));
-      INTERRUPT_COALESCING_FEATURE.TIME.write(view, options.coalescing.time100us);
-      const value = INTERRUPT_COALESCING_FEATURE.value(view);
-      this.#optional(yield* admin.trySetFeature(FEATURE.INTERRUPT_COALESCING, value), 'interrupt coalescing');
-    }
-  }
-
-  #optional(result: CommandResult, what: string): void {
-    if (result.loss !== null) {
-      checkResult(result, this.label, `setting ${what}`);
-    }
-    if (result.status !== 0) {
-      this.anomalies.record(
-        'command-refused',
-        `${this.label} does not take ${what}: ${statusText(result.status)}`,
-      );
-    }
-  }
-
-  *#makeQueues(): Task<void> {
-    const { options, capabilities } = this;
-    const wanted = Math.min(options.queueCount, capabilities.queuePairsMax - 1);
-    this.queues = [];
-    if (wanted === 0) {
-      if (options.queueCount > 0) {
-        throw this.#noQueues('BAR 0 has no doorbells for an I/O queue');
-      }
-      return;
-    }
-    const view = new DataView(new ArrayBuffer(SQE_BYTES));
-    NUMBER_OF_QUEUES_FEATURE.NSQR.write(view, wanted - 1);
-    NUMBER_OF_QUEUES_FEATURE.NCQR.write(view, wanted - 1);
-    const value = NUMBER_OF_QUEUES_FEATURE.value(view);
-    const result = yield* this.admin.trySetFeature(FEATURE.NUMBER_OF_QUEUES, value);
-    if (result.loss !== null || result.status !== 0) {
-      checkResult({ ...result, status: 0 }, this.label, 'asking for queues');
-      throw this.#noQueues(statusText(result.status));
-    }
-    const granted = Math.min(
-      wanted,
-      NUMBER_OF_QUEUES_FEATURE.NSQR.of(result.dw0) + 1,
-      NUMBER_OF_QUEUES_FEATURE.NCQR.of(result.dw0) + 1,
-    );
-    const entries = this.#placeQueues(granted);
-    const queues: QueuePair[] = [];
-    for (let id = 1; id <= granted; id++) {
-      let queue = this.#ioQueues[id - 1];
-      if (queue === undefined) {
-        queue = this.#makeQueue(id, entries, this.registers, capabilities, options.timeoutPs);
-        this.#ioQueues.push(queue);
-      }
-      this.#placeQueue(queue, granted);
-      const vector = this.isPolling ? null : this.#vectorOf(id);
-      const priority = options.queuePriorities[id - 1] ?? QUEUE_PRIORITY.MEDIUM;
-      const created = yield* this.admin.createQueues(
-        queue,
-        vector,
-        options.arbitration === 'weighted' && capabilities.canWeigh ? priority : 0,
-      );
-      if (created.loss !== null) {
-        checkResult(created, this.label, `creating queue ${id}`);
-      }
-      if (created.status !== 0) {
-        const why = `queue ${id} was refused: ${statusText(created.status)}`;
-        if (id === 1) {
-          throw this.#noQueues(why);
-        }
-        this.anomalies.record('command-refused', `${this.label}: ${why}; going on with ${id - 1}`);
-        break;
-      }
-      queues.push(queue);
-    }
-    for (const queue of queues) {
-      queue.isOpen = true;
-    }
-    this.queues = queues;
-  }
-
-  /** Entries of each I/O queue, shortened where they have to fit the CMB; the memory for data starts behind them. */
-  #placeQueues(count: number): number {
-    const { options, capabilities, cmb } = this;
-    const entries = Math.min(options.queueDepth + 1, capabilities.queueEntriesMax);
-    // Queues that exist keep their length.
-    const wanted = this.#ioQueues[0]?.entries ?? Math.max(2, entries);
-    if (!options.queuesInCmb || cmb === null || !cmb.takesQueues) {
-      return wanted;
-    }
-    const placement = placeQueues(cmb.regionSizeBytes, count, wanted, SQE_BYTES, this.lists.pageBytes);
-    if (placement === null || (this.#ioQueues.length > 0 && placement.entries !== wanted)) {
-      this.anomalies.record('controller-memory', `${this.label}: the CMB is too small for submission queues`);
-      return wanted;
-    }
-    this.cmb = {
-      ...cmb,
-      offsetBytes: cmb.regionOffsetBytes + placement.totalBytes,
-      sizeBytes: cmb.regionSizeBytes - placement.totalBytes,
-    };
-    return placement.entries;
-  }
-
-  #placeQueue(queue: QueuePair, count: number): void {
-    const cmb = this.cmb;
-    const taken = cmb === null ? 0 : cmb.offsetBytes - cmb.regionOffsetBytes;
-    const window = cmb === null ? undefined : this.fn.bar(cmb.bar);
-    queue.place(
-      cmb === null || taken === 0 || window === undefined
-        ? null
-        : { window, offsetBytes: cmb.regionOffsetBytes + (taken / count) * (queue.id - 1) },
-    );
-  }
-
-  #noQueues(why: string): NvmeError {
-    return new NvmeError('NVME_NO_QUEUES', {
-      message: `${this.label} gives no I/O queue: ${why}`,
-      hint: 'other users of the controller may hold them; ask for 0 queues to send admin commands only',
-      exitStatus: 3,
-    });
-  }
-
-  *#configureShadow(): Task<void> {
-    const { options, capabilities, identity } = this;
-    const page = this.lists.pageBytes;
-    const fits = doorbellBytes(this.queues.length + 1, capabilities.dstrd) <= page;
-    if (!options.shadowDoorbells || !identity.hasDoorbellBuffer || !fits || this.queues.length === 0) {
-      return;
-    }
-    // Entries in controller memory are posted writes: a controller that sees the tail in host memory could fetch before
-    // they have arrived. A doorbell register is behind them on the bus, a shadow is not.
-    if (this.queues.some((queue) => queue.isInControllerMemory)) {
-      return;
-    }
-    const { dma } = this.fn;
-    this.#shadow ??= {
-      values: dma.allocCoherent(page, page),
-      eventIndexes: dma.allocCoherent(page, page),
-    };
-    const { values, eventIndexes } = this.#shadow;
-    values.bytes.fill(0);
-    eventIndexes.bytes.fill(0);
-    const command = new Command(ADMIN_OPCODE.DOORBELL_BUFFER_CONFIG);
-    PRP1.setValue(command.view, values.addr);
-    PRP2.setValue(command.view, eventIndexes.addr);
-    const result = yield* this.admin.submit(command.bytes);
-    this.#optional(result, 'shadow doorbells');
-    if (result.status !== 0) {
-      return;
-    }
-    const valueWords = wordsOf(values, 0, page);
-    const eventWords = wordsOf(eventIndexes, 0, page);
-    const stride = 1 << capabilities.dstrd;
-    for (const queue of this.queues) {
-      queue.shadow = {
-        values: valueWords,
-        eventIndexes: eventWords,
-        tail: 2 * queue.id * stride,
-        head: (2 * queue.id + 1) * stride,
-      };
-    }
   }
 }

@@ -34,17 +34,15 @@ import {
   statusText,
 } from './command-result.ts';
 import type { MappedData } from './command-runner.ts';
-import { LIST_FAILED, NO_LIST } from './data-pointer.ts';
 import type { Engine } from './engine.ts';
 import type { NamespaceIdentity } from './identify.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
+import { NO_ROOM, PartSender, QueueChoice, SENT } from './part-sender.ts';
 import type { CommandOwner, Loss, QueuePair } from './queue-pair.ts';
 import { type NvmeFailure, RequestTable } from './request-table.ts';
 import type { SpanMapping } from './span-mapping.ts';
 import { SpanMappings } from './span-mappings.ts';
 
-/** Blocks of one command: NLB has 16 bits and is 0's based. */
-const COMMAND_BLOCKS_MAX = 65_536;
 /** A request is at most this long; everything above is a matter of the caller's loop. */
 const REQUEST_BYTES_MAX = 1 << 30;
 const FUA = 0x4000_0000;
@@ -54,10 +52,6 @@ const READ = NVM_OPCODE.READ;
 const WRITE = NVM_OPCODE.WRITE;
 const FLUSH = NVM_OPCODE.FLUSH;
 const COMPARE = NVM_OPCODE.COMPARE;
-
-/** What became of sending a part; failures are negative (`Status`). */
-const SENT = 1;
-const NO_ROOM = 0;
 
 export interface NamespaceOptions {
   /** Indexes of the I/O queues it uses; default all. */
@@ -106,20 +100,9 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
 
   readonly #home: NamespaceHome;
   readonly #engine: Engine;
-  readonly #queueIndexes: readonly number[] | undefined;
-  /** The engine's queues when `#queues` was made from them. */
-  #seenQueues: readonly QueuePair[] = [];
-  #queues: readonly QueuePair[] = [];
-  /** Where the last `#begin` found room. */
-  #queue: QueuePair | undefined;
-  readonly #spreads: boolean;
-  readonly #commandBytesMax: number;
   readonly #blocksPerByte: number;
-  readonly #entry: BlockEntry;
-  readonly #bySglOnly: boolean;
-  readonly #canSgl: boolean;
-  #queueCursor = 0;
-
+  readonly #queues: QueueChoice;
+  readonly #sender: PartSender;
   readonly #table: RequestTable;
   /** Requests with parts that were not started, in order. */
   readonly #queued: number[] = [];
@@ -151,28 +134,15 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     this.sizeBytes = identity.sizeBlocks * identity.blockBytes;
     this.isReadOnly = identity.isWriteProtected || options.isReadOnly === true;
     this.#blocksPerByte = 1 / identity.blockBytes;
-    this.#queueIndexes = options.queues;
-    this.#spreads = options.spreads ?? false;
-    const max = Math.min(engine.transferBytesMax, COMMAND_BLOCKS_MAX * identity.blockBytes);
-    this.#commandBytesMax = Math.floor(max / identity.blockBytes) * identity.blockBytes;
-    if (this.#commandBytesMax === 0) {
-      throw unusable(this.label, `a block has ${identity.blockBytes} bytes and a command moves ${max}`);
-    }
-    const protection = identity.protection;
-    if (identity.metadataBytes > 0 && protection?.isAll !== true) {
+    this.maxTransferBytes = Math.floor(REQUEST_BYTES_MAX / identity.blockBytes) * identity.blockBytes;
+    if (identity.metadataBytes > 0 && identity.protection?.isAll !== true) {
       throw unusable(
         this.label,
         `its blocks have ${identity.metadataBytes} bytes of metadata that the controller does not manage`,
       );
     }
-    this.#entry = new BlockEntry(identity, options.checksProtection ?? true);
-    this.#mappings = new SpanMappings(engine, this.label);
-    this.#canSgl = engine.identity.sgl !== 'none' && engine.options.dataPointer !== 'prp';
-    this.#bySglOnly = this.#canSgl && engine.options.dataPointer === 'sgl';
-    this.maxTransferBytes = Math.floor(REQUEST_BYTES_MAX / identity.blockBytes) * identity.blockBytes;
-
-    this.#lookAtQueues();
-    const room = this.#queues.reduce((sum, queue) => sum + queue.slotCount, 0);
+    const queues = new QueueChoice(engine, options.queues, options.spreads ?? false);
+    const room = queues.slotCount;
     if (room === 0) {
       throw new NvmeError('NVME_NO_QUEUES', {
         message: `${this.label} has no I/O queue`,
@@ -180,9 +150,22 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
         exitStatus: 3,
       });
     }
-    const depth = Math.max(1, Math.min(options.depth ?? 4096, room, 65_535));
-    this.depthMax = depth;
-    this.#table = new RequestTable(depth);
+    this.depthMax = Math.max(1, Math.min(options.depth ?? 4096, room, 65_535));
+    this.#table = new RequestTable(this.depthMax);
+    this.#mappings = new SpanMappings(engine, this.label);
+    this.#queues = queues;
+    this.#sender = new PartSender({
+      engine,
+      label: this.label,
+      owner: this,
+      table: this.#table,
+      queues,
+      entry: new BlockEntry(identity, options.checksProtection ?? true),
+      blockBytes: identity.blockBytes,
+    });
+    if (this.#sender.commandBytesMax === 0) {
+      throw unusable(this.label, `a command moves less than a block of ${identity.blockBytes} bytes`);
+    }
   }
 
   get nsid(): number {
@@ -298,21 +281,20 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
    */
   mappedData(span: Span, spanOffset: number, lengthBytes: number): MappedData {
     const mapping = this.#mappings.of(span);
-    const isByPrp = !this.#bySglOnly && mapping.prpRun(spanOffset, lengthBytes) >= lengthBytes;
-    if (!isByPrp && !this.#canSgl) {
+    const bySgl = this.#sender.isBySgl(mapping, spanOffset, lengthBytes);
+    if (bySgl && !this.#sender.canSgl) {
       throw new NvmeError('NVME_UNSUPPORTED', {
         message: `PRPs cannot describe the memory of a command to ${this.label}, and it takes no SGLs`,
         hint: 'use memory that is mapped in whole pages',
         exitStatus: 3,
       });
     }
-    return { mapping, spanOffset, lengthBytes, bySgl: !isByPrp };
+    return { mapping, spanOffset, lengthBytes, bySgl };
   }
 
   /** The queue for a command of another file: where there is room, else the first. */
   pickQueue(): QueuePair | undefined {
-    this.#lookAtQueues();
-    return this.#queues.find((queue) => queue.isOpen && queue.room > 0) ?? this.#queues[0];
+    return this.#queues.any();
   }
 
   onCompletion(request: number, statusWord: number, queue: QueuePair): void {
@@ -439,7 +421,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (this.#home.isLive && this.#queued.length === 0 && this.#again.length === 0) {
       const lengthBytes = this.#table.lengths[request]!;
       while (this.#table.started[request]! < lengthBytes) {
-        const outcome = this.#sendNext(request);
+        const outcome = this.#sender.sendNext(request);
         if (outcome === NO_ROOM) {
           this.#enqueue(request);
           return PENDING;
@@ -501,7 +483,9 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (part !== undefined) {
       const { request, position, lengthBytes } = part;
       const outcome =
-        this.#table.stories[request] === null ? this.#send(request, position, lengthBytes) : STATUS.ABORTED;
+        this.#table.stories[request] === null
+          ? this.#sender.send(request, position, lengthBytes)
+          : STATUS.ABORTED;
       if (outcome === NO_ROOM) {
         return false;
       }
@@ -523,7 +507,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     if (request === undefined) {
       return false;
     }
-    const outcome = this.#table.stories[request] === null ? this.#sendNext(request) : STATUS.ABORTED;
+    const outcome = this.#table.stories[request] === null ? this.#sender.sendNext(request) : STATUS.ABORTED;
     if (outcome === NO_ROOM) {
       return false;
     }
@@ -532,112 +516,6 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
       this.#finishIfOver(request);
     }
     return true;
-  }
-
-  /** Sends the next part of a request. @returns SENT, NO_ROOM, or a failure that is told in its story */
-  #sendNext(request: number): number {
-    const position = this.#table.started[request]!;
-    const left = this.#table.lengths[request]! - position;
-    const lengthBytes = this.#partLength(request, position, left);
-    if (lengthBytes === 0) {
-      this.#tell(
-        request,
-        position,
-        STATUS.UNREACHABLE,
-        'NVME_UNSUPPORTED',
-        `PRPs cannot describe the memory of a block of ${this.label}, and it takes no SGLs`,
-      );
-      return STATUS.UNREACHABLE;
-    }
-    const outcome = this.#send(request, position, lengthBytes);
-    if (outcome === SENT) {
-      this.#table.started[request] = position + lengthBytes;
-    }
-    return outcome;
-  }
-
-  #partLength(request: number, position: number, left: number): number {
-    const mapping = this.#table.mappings[request]!;
-    const most = left < this.#commandBytesMax ? left : this.#commandBytesMax;
-    if (mapping === null || mapping.isPaged || this.#canSgl) {
-      return most;
-    }
-    const run = mapping.prpRun(this.#table.spanOffsets[request]! + position, most);
-    return Math.floor(run * this.#blocksPerByte) * this.blockBytes;
-  }
-
-  #send(request: number, position: number, lengthBytes: number): number {
-    const at = this.#begin(request, position, lengthBytes);
-    if (at < 0) {
-      return NO_ROOM;
-    }
-    const queue = this.#queue!;
-    const table = this.#table;
-    const mapping = table.mappings[request]!;
-    if (mapping === null) {
-      this.#entry.writeEmpty(queue.words, at, table.opcodes[request]!);
-    } else {
-      const spanOffset = table.spanOffsets[request]! + position;
-      const chain = this.#entry.write(
-        queue.words,
-        at,
-        table.opcodes[request]!,
-        table.flags[request]!,
-        table.offsets[request]! + position,
-        mapping,
-        spanOffset,
-        lengthBytes,
-        this.#bySglOnly || (!mapping.isPaged && mapping.prpRun(spanOffset, lengthBytes) < lengthBytes),
-        this.#engine.lists,
-      );
-      if (chain === LIST_FAILED) {
-        return this.#sendWithoutList(queue, request, position);
-      }
-      if (chain !== NO_LIST) {
-        queue.attachLists(chain);
-      }
-    }
-    table.parts[request]!++;
-    queue.commit();
-    return SENT;
-  }
-
-  /** There is no memory for a list: wait for commands that hold some, or fail where none does. */
-  #sendWithoutList(queue: QueuePair, request: number, position: number): number {
-    queue.cancel();
-    if (this.#engine.lists.used > 0) {
-      return NO_ROOM;
-    }
-    this.#tell(request, position, STATUS.FULL, 'NVME_NO_MEMORY', 'no host memory is left for PRP lists');
-    return STATUS.FULL;
-  }
-
-  /** Takes a slot on the next queue with room. */
-  #begin(request: number, position: number, lengthBytes: number): number {
-    if (this.#engine.queues !== this.#seenQueues) {
-      this.#lookAtQueues();
-    }
-    const queues = this.#queues;
-    for (let i = 0; i < queues.length; i++) {
-      const queue = queues[this.#queueCursor]!;
-      const at = queue.begin(this, request, position, lengthBytes);
-      if (at < 0 || this.#spreads) {
-        this.#queueCursor = this.#queueCursor + 1 === queues.length ? 0 : this.#queueCursor + 1;
-      }
-      if (at >= 0) {
-        this.#queue = queue;
-        return at;
-      }
-    }
-    return -1;
-  }
-
-  #lookAtQueues(): void {
-    const { queues } = this.#engine;
-    this.#seenQueues = queues;
-    const chosen = this.#queueIndexes?.map((index) => queues[index % Math.max(1, queues.length)]!);
-    this.#queues = chosen?.filter((queue) => queue !== undefined) ?? queues;
-    this.#queueCursor = 0;
   }
 
   #endPart(request: number): void {

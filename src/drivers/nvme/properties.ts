@@ -34,6 +34,8 @@ const ALL_ONES = 0xffff_ffff;
 /** First and longest pause between two looks at a property. */
 const POLL_FIRST_PS = 10 * PS_PER_US;
 const POLL_MAX_PS = 10 * PS_PER_MS;
+/** CRTO can say nine hours, and a controller that needs more than this is taken for broken. */
+const READY_MAX_MS = 300_000;
 /** Revision 2.0, from which on CRTO means something. */
 const VERSION_2_0 = 0x2_0000;
 
@@ -68,7 +70,8 @@ export function* readCapabilities(
   for (const offset of [CAP.offset, CAP.offset + 4, VS.offset]) {
     view.setUint32(offset, yield* read32(registers, offset), true);
   }
-  if (view.getUint32(CAP.offset, true) === ALL_ONES && view.getUint32(VS.offset, true) === ALL_ONES) {
+  // No revision reads so; CAP may have been read just before the function went.
+  if (view.getUint32(VS.offset, true) === ALL_ONES) {
     throw lossError(label, 'reading its capabilities', 'gone');
   }
   const version = VS.value(view);
@@ -113,7 +116,7 @@ export function* readCapabilities(
     queueEntriesMax: entriesMax,
     dstrd,
     queuePairsMax,
-    readyTimeoutMs: Math.max(500, byCap, byCrto),
+    readyTimeoutMs: Math.min(READY_MAX_MS, Math.max(500, byCap, byCrto)),
     mpsmin,
     mpsmax: Math.max(mpsmin, mpsmax),
     canWeigh: (CAP.AMS.read(view) & 1) === 1,

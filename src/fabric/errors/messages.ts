@@ -11,39 +11,28 @@ import {
   ROOT_ERROR_COMMAND,
   ROOT_ERROR_STATUS,
 } from '../../spec/pcie/index.ts';
+import { MESSAGE_CODE, sendUp } from '../tlp/message.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import { raisePortInterrupt } from '../tree/interrupts.ts';
 
 export type ErrorMessage = 'ERR_COR' | 'ERR_NONFATAL' | 'ERR_FATAL';
 
-/** Sends a message up from where an error was detected. */
+/** Sends a message up from where an error was detected; a bridge passes it on when its SERR Enable is set. */
 export function sendErrorMessage(from: FabricFunction, message: ErrorMessage): void {
   if (from.kind === 'root-port') {
     receiveAtRoot(from, message, from.requesterId);
     return;
   }
-  let { bus } = from.device;
-  while (bus.bridge !== null) {
-    const port = bus.bridge;
-    if (bus.kind === 'link') {
-      if (!bus.isLinkUp) {
-        return;
-      }
-      bus.link!.up.add(0, 0, 1);
+  let isForwarded = true;
+  const end = sendUp(from, MESSAGE_CODE[message], (bridge) => {
+    if (message !== 'ERR_COR') {
+      bridge.config.set(SECONDARY_STATUS.Received_System_Error, 1);
     }
-    if (bus.kind !== 'internal' || port.kind === 'switch-upstream') {
-      if (message !== 'ERR_COR') {
-        port.config.set(SECONDARY_STATUS.Received_System_Error, 1);
-      }
-      if (!port.state.bridge!.forwardsErrors) {
-        return;
-      }
-    }
-    if (port.kind === 'root-port') {
-      receiveAtRoot(port, message, from.requesterId);
-      return;
-    }
-    bus = port.device.bus;
+    isForwarded = bridge.state.bridge!.forwardsErrors;
+    return !isForwarded;
+  });
+  if (isForwarded && end?.kind === 'root-port') {
+    receiveAtRoot(end, message, from.requesterId);
   }
 }
 

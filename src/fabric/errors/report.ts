@@ -17,7 +17,9 @@ export function reportFailure(
   isWrite: boolean,
 ): void {
   const { parts, failure } = route;
-  const requester = parts.requestStops[0] ?? null;
+  // For the CPU its root port receives the answer, on its secondary side.
+  const { requester } = parts;
+  const receiver = requester ?? parts.requestStops[0] ?? null;
   const detector = code === 'malformed' ? parts.payloadLimitAt : (failure?.at ?? route.completer ?? null);
   const side = failure?.side ?? 'primary';
   const header = headerLog({
@@ -37,44 +39,47 @@ export function reportFailure(
     case 'link-down':
     case 'policy':
       // An integrated endpoint's request is refused by the root complex, which has no registers here.
-      if (detector !== requester) {
+      if (requester === null || detector !== requester) {
         for (const fn of detectorsOf(detector, side)) {
           log(fn, 'Unsupported_Request_Error', !isWrite);
         }
       }
-      answered(requester, isWrite, 'Received_Master_Abort');
+      answered(route, receiver, isWrite, 'Received_Master_Abort');
       return;
     case 'master-abort':
       detector?.config.set(SECONDARY_STATUS.Received_Master_Abort, 1);
-      answered(requester, isWrite, 'Received_Master_Abort');
+      answered(route, receiver, isWrite, 'Received_Master_Abort');
       return;
     case 'acs-violation':
       log(detector, 'ACS_Violation', !isWrite);
       aborted(detector, side, isWrite);
-      answered(requester, isWrite, 'Received_Target_Abort');
+      answered(route, receiver, isWrite, 'Received_Target_Abort');
       return;
     case 'completer-abort':
       log(detector, 'Completer_Abort', !isWrite);
       aborted(detector, side, isWrite);
-      answered(requester, isWrite, 'Received_Target_Abort');
+      answered(route, receiver, isWrite, 'Received_Target_Abort');
       return;
     case 'malformed':
       log(detector, 'Malformed_TLP', false);
       return;
     case 'poisoned':
-      poisoned(isWrite ? detector : requester, log);
+      poisoned(isWrite ? detector : receiver, log);
       if (requester !== null && COMMAND.Parity_Error_Response.read(requester.config.view) === 1) {
         requester.config.set(STATUS.Master_Data_Parity_Error, 1);
       }
       return;
-    case 'timeout':
     case 'completion-lost':
+      misdelivered(parts.completionStops.at(-1), log);
+      log(receiver, 'Completion_Timeout', false);
+      return;
+    case 'timeout':
       if (!isWrite) {
-        log(requester, 'Completion_Timeout', false);
+        log(receiver, 'Completion_Timeout', false);
       }
       return;
     case 'iommu-fault':
-      answered(requester, isWrite, 'Received_Master_Abort');
+      answered(route, receiver, isWrite, 'Received_Master_Abort');
       return;
     case 'disabled':
     case 'gone':
@@ -105,12 +110,13 @@ function aborted(detector: FabricFunction | null, side: Failure['side'], isWrite
 
 /** A requester that was answered with a failure; of a posted write it never hears. */
 function answered(
-  requester: FabricFunction | null,
+  route: Route,
+  receiver: FabricFunction | null,
   isWrite: boolean,
   bit: 'Received_Master_Abort' | 'Received_Target_Abort',
 ): void {
   if (!isWrite) {
-    requester?.config.set(STATUS[bit], 1);
+    receiver?.config.set(route.parts.requester === null ? SECONDARY_STATUS[bit] : STATUS[bit], 1);
   }
 }
 
@@ -120,4 +126,14 @@ function poisoned(
 ): void {
   log(receiver, 'Poisoned_TLP_Received', false);
   receiver?.config.set(STATUS.Detected_Parity_Error, 1);
+}
+
+/** Somebody else has the requester's ID, and gets a completion that it never asked for. 2.3.2. */
+function misdelivered(
+  fn: FabricFunction | undefined,
+  log: (fn: FabricFunction | null, error: UncorrectableError, isAdvisory: boolean) => void,
+): void {
+  if (fn !== undefined && fn.secondaryBus === null) {
+    log(fn, 'Unexpected_Completion', true);
+  }
 }

@@ -9,8 +9,7 @@ import {
   EXTENDED_ID,
   FIRST_VF_OFFSET,
   SRIOV_CONTROL,
-  VENDOR_ID,
-  VENDOR_ID_NONE,
+  STATUS,
   VF_BARS,
   VF_STRIDE,
 } from '../../spec/index.ts';
@@ -24,6 +23,7 @@ import type { FoundFunction } from './scan.ts';
 
 const COMMAND_MEMORY = 1 << COMMAND.Memory_Space_Enable.low;
 const COMMAND_MASTER = 1 << COMMAND.Bus_Master_Enable.low;
+const ALL_ONES = 0xffff;
 const INITIATE_FLR = 1 << DEVICE_CONTROL.Initiate_Function_Level_Reset.low;
 /** PCIe Base 6.0, 6.6.2: software waits 100 ms after a Function Level Reset. */
 const FLR_WAIT_PS = 100 * PS_PER_MS;
@@ -61,7 +61,8 @@ export class FabricPciFunction implements PciFunction {
   }
 
   get isPresent(): boolean {
-    return !this.#isGone && this.config.read16(VENDOR_ID.offset) !== VENDOR_ID_NONE;
+    // STATUS has bits that are always 0; a virtual function's vendor ID is ffff also when it is there (9.3.4.1.1).
+    return !this.#isGone && this.config.read16(STATUS.offset) !== ALL_ONES;
   }
 
   bar(index: number): BarWindow | undefined {

@@ -10,7 +10,7 @@ import type { Device } from '../tree/device.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import { isSourceValid, isTranslationBlocked, memoryTarget, PEER, type Peer, peerRequest } from './acs.ts';
 import { claimingBar, completeAt } from './completer.ts';
-import { descend, isInWindows } from './descend.ts';
+import { descend, isInWindows, throughSwitch } from './descend.ts';
 import { enterRoot, type RootComplex } from './root-complex.ts';
 import { failed, type Outcome } from './route.ts';
 import type { Trip } from './trip.ts';
@@ -34,19 +34,25 @@ function toSibling(from: FabricFunction, trip: Trip): Outcome | undefined {
     return undefined;
   }
   for (const fn of from.device.functions.values()) {
-    const bar = fn === from ? undefined : claimingBar(fn, trip);
-    if (bar !== undefined) {
-      const peer = peerRequest(from.state.acs, trip.addressType, fn.number);
-      if (peer === PEER.VIOLATION) {
-        return failed('acs-violation', from, 'primary');
-      }
-      if (peer === PEER.DIRECT) {
-        trip.pass(fn);
-        return completeAt(fn, bar, trip);
-      }
+    if (fn === from) {
+      continue;
+    }
+    const bar = claimingBar(fn, trip);
+    // The upstream port of a switch may share its device with endpoint functions.
+    const leadsDown = bar === undefined && fn.kind === 'switch-upstream' && isInWindows(fn, trip);
+    if (bar === undefined && !leadsDown) {
+      continue;
+    }
+    const peer = peerRequest(from.state.acs, trip.addressType, fn.number);
+    if (peer === PEER.VIOLATION) {
+      return failed('acs-violation', from, 'primary');
+    }
+    if (peer === PEER.REDIRECT) {
       trip.redirect(from);
       return undefined;
     }
+    trip.pass(fn);
+    return bar === undefined ? throughSwitch(fn, trip) : completeAt(fn, bar, trip);
   }
   return undefined;
 }
@@ -183,10 +189,8 @@ function byControl(
 /** Out of a switch through its upstream port. */
 function passUp(complex: RootComplex, upstream: FabricFunction, trip: Trip): Outcome {
   trip.pass(upstream);
-  const { bus } = upstream.device;
-  if (!upstream.state.canMaster || !bus.isLinkUp) {
+  if (!upstream.state.canMaster) {
     return failed('unsupported', upstream, 'secondary');
   }
-  trip.links.push(bus.link!.up);
-  return climb(complex, bus.bridge!, trip);
+  return toSibling(upstream, trip) ?? leaveDevice(complex, upstream, trip);
 }

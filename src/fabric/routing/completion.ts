@@ -21,12 +21,14 @@ export interface CompletionPath {
 }
 
 interface Journey extends CompletionPath {
+  /** Who waits for it. A completion that gets to somebody else with the same ID does not arrive. */
+  readonly target: FabricFunction;
   requesterId: number;
   readonly isRelaxed: boolean;
 }
 
-function journey(requesterId: number, isRelaxed: boolean): Journey {
-  return { links: [], stops: [], linksBefore: [], arrives: false, requesterId, isRelaxed };
+function journey(target: FabricFunction, requesterId: number, isRelaxed: boolean): Journey {
+  return { target, links: [], stops: [], linksBefore: [], arrives: false, requesterId, isRelaxed };
 }
 
 function pass(path: Journey, stop: FabricFunction): void {
@@ -40,36 +42,35 @@ function pass(path: Journey, stop: FabricFunction): void {
 /** From the root complex (DRAM) down to the requester. */
 export function completeFromRoot(
   hostBridge: HostBridge,
+  target: FabricFunction,
   requesterId: number,
   isRelaxed: boolean,
 ): CompletionPath {
-  const path = journey(requesterId, isRelaxed);
+  const path = journey(target, requesterId, isRelaxed);
   downFromRoot(hostBridge, path);
   return path;
 }
 
 /**
  * From a function to its requester.
- * @param target   who waits for it
- * @param isLocal  the request did not leave the device, or the conventional bus, of the completer
+ * @param target     who waits for it
+ * @param isOnOneBus the request came over the completer's own conventional bus, and is answered on it
  */
 export function completeFrom(
   completer: FabricFunction,
   target: FabricFunction,
   requesterId: number,
   isRelaxed: boolean,
-  isLocal: boolean,
+  isOnOneBus: boolean,
 ): CompletionPath {
   const { bus } = completer.device;
-  const isRedirected = isCompletionRedirected(completer.state.acs, isRelaxed);
-  const path = journey(requesterId, isRelaxed);
+  const path = journey(target, requesterId, isRelaxed);
   pass(path, completer);
-  if (completer === target || (isLocal && completer.device === target.device && !isRedirected)) {
-    path.arrives = true;
-    return path;
-  }
-  if (isLocal && bus.kind === 'conventional') {
-    path.links.push(bus.link!.down);
+  if (completer === target || isOnOneBus) {
+    if (completer !== target) {
+      path.links.push(bus.link!.down);
+      pass(path, target);
+    }
     path.arrives = true;
     return path;
   }
@@ -89,20 +90,40 @@ function up(from: FabricFunction, path: Journey, home?: HostBridge, homeId?: num
   const { bus } = from.device;
   if (from.kind === 'switch-downstream') {
     passUp(bus.bridge!, path, home, homeId);
-  } else if (bus.kind === 'root') {
-    atRoot(bus.hostBridge, path, home, homeId);
-  } else if (bus.isLinkUp) {
-    path.links.push(bus.link!.up);
-    atPort(bus.bridge!, path, home, homeId);
+  } else if (!toSibling(from, path)) {
+    if (bus.kind === 'root') {
+      atRoot(bus.hostBridge, path, home, homeId);
+    } else if (bus.isLinkUp) {
+      path.links.push(bus.link!.up);
+      atPort(bus.bridge!, path, home, homeId);
+    }
   }
+}
+
+/** Functions of one device answer each other inside it, unless Completion Redirect sends that up. 6.12.1.2. */
+function toSibling(from: FabricFunction, path: Journey): boolean {
+  if (!from.device.routesInternally || isCompletionRedirected(from.state.acs, path.isRelaxed)) {
+    return false;
+  }
+  for (const fn of from.device.functions.values()) {
+    if (fn !== from && fn.requesterId === path.requesterId) {
+      pass(path, fn);
+      path.arrives = fn === path.target;
+      return true;
+    }
+    if (fn !== from && fn.kind === 'switch-upstream' && isBelow(fn, path)) {
+      pass(path, fn);
+      down(fn, path);
+      return true;
+    }
+  }
+  return false;
 }
 
 function passUp(upstream: FabricFunction, path: Journey, home?: HostBridge, homeId?: number): void {
   pass(path, upstream);
-  const { bus } = upstream.device;
-  if (upstream.state.isD0 && bus.isLinkUp) {
-    path.links.push(bus.link!.up);
-    atPort(bus.bridge!, path, home, homeId);
+  if (upstream.state.isD0) {
+    up(upstream, path, home, homeId);
   }
 }
 
@@ -182,7 +203,7 @@ function toBus(bus: Bus, path: Journey): void {
     for (const fn of device.functions.values()) {
       if (fn.requesterId === path.requesterId) {
         pass(path, fn);
-        path.arrives = true;
+        path.arrives = fn === path.target;
         return;
       }
     }

@@ -46,7 +46,7 @@ function arriveBelow(bus: Bus, trip: Trip): Outcome {
 }
 
 /** From the upstream port of a switch to its downstream ports. */
-function throughSwitch(upstream: FabricFunction, trip: Trip): Outcome {
+export function throughSwitch(upstream: FabricFunction, trip: Trip): Outcome {
   for (const device of upstream.secondaryBus!.devices) {
     for (const port of device.functions.values()) {
       const bar = claimingBar(port, trip);

@@ -4,13 +4,14 @@
  * Where ATS is enabled the requester asks for the translation first and sends the request with the translated address, as
  * a device does with what its cache holds; PRI is tried once when the page is not there. PCIe Base 6.0, 10.2 and 10.4.
  */
+import { assert } from '../../base/index.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import type { LinkDirection } from '../tree/link.ts';
 import { ADDRESS_TYPE, isTranslationBlocked } from './acs.ts';
 import { sendFrom } from './climb.ts';
 import { completeFrom, completeFromRoot } from './completion.ts';
 import { isExactAddress, Region } from './region.ts';
-import { enterFromCpu, type RootComplex } from './root-complex.ts';
+import { enterFromCpu, INTERRUPT_RANGE, type RootComplex } from './root-complex.ts';
 import { failed, type Outcome, type RequestShape, ROUTE_KIND, Route } from './route.ts';
 import type { Translation } from './translator.ts';
 import { Trip } from './trip.ts';
@@ -18,9 +19,6 @@ import { Trip } from './trip.ts';
 /** What the processor sends at most in one packet: a cache line. */
 const CPU_PACKET_BYTES = 64;
 const ATS_PAGE_BYTES = 4096;
-/** Below the first MSI address and from here on nothing is an interrupt message. Those are never translated beforehand. */
-const INTERRUPTS_START = 0xfee0_0000;
-const INTERRUPTS_END = 0xfef0_0000;
 
 const translation: Translation = { phys: 0, lengthBytes: 0 };
 
@@ -37,7 +35,7 @@ export function resolveRoute(
   const { state } = from;
   if (from.isGone || !state.canMaster) {
     const failure = failed(from.isGone ? 'gone' : 'disabled', from, 'primary');
-    return makeRoute(addr, shape, failure, new Trip(addr, requesterId, region, shape, 0), NO_WAY_BACK);
+    return makeRoute(addr, shape, failure, new Trip(from, addr, requesterId, region, shape, 0), NO_WAY_BACK);
   }
   const { translator } = from.device.bus.hostBridge;
   if (
@@ -45,11 +43,12 @@ export function resolveRoute(
     state.enablesAts &&
     translator !== null &&
     isExactAddress(addr) &&
-    !(addr >= INTERRUPTS_START && addr < INTERRUPTS_END)
+    // Interrupt messages are never translated beforehand. 10.2.1.
+    !region.contains(addr, INTERRUPT_RANGE.start, INTERRUPT_RANGE.end)
   ) {
-    return resolveTranslated(complex, from, addr, lengthBytes, shape, requesterId);
+    return resolveTranslated(complex, from, addr, lengthBytes, shape, requesterId, region);
   }
-  const trip = new Trip(addr, requesterId, region, shape, lengthBytes);
+  const trip = new Trip(from, addr, requesterId, region, shape, lengthBytes);
   return finish(complex, from, addr, shape, trip);
 }
 
@@ -62,7 +61,7 @@ export function resolveCpuRoute(
 ): Route {
   const region = Region.around(addr);
   const shape: RequestShape = { isWrite, addressType: ADDRESS_TYPE.TRANSLATED, isRelaxed: false };
-  const trip = new Trip(addr, 0, region, shape, lengthBytes);
+  const trip = new Trip(null, addr, 0, region, shape, lengthBytes);
   const outcome = enterFromCpu(complex, trip);
   return makeRoute(
     addr,
@@ -82,11 +81,11 @@ function resolveTranslated(
   lengthBytes: number,
   shape: RequestShape,
   requesterId: number,
+  region: Region,
 ): Route {
   const translated: RequestShape = { ...shape, addressType: ADDRESS_TYPE.TRANSLATED };
-  const region = Region.around(addr);
   const refuse = (outcome: Outcome): Route =>
-    makeRoute(addr, translated, outcome, new Trip(addr, requesterId, region, shape, 0), NO_WAY_BACK);
+    makeRoute(addr, translated, outcome, new Trip(from, addr, requesterId, region, shape, 0), NO_WAY_BACK);
   const { hostBridge } = from.device.bus;
   for (let bus = from.device.bus; bus.bridge !== null; bus = bus.bridge.device.bus) {
     const port = bus.bridge;
@@ -123,7 +122,8 @@ function resolveTranslated(
   if (translation.phys < 0) {
     return refuse(failed('iommu-fault', null, 'primary'));
   }
-  const trip = new Trip(translation.phys + skew, requesterId, region, translated, lengthBytes);
+  const trip = new Trip(from, translation.phys + skew, requesterId, region, translated, lengthBytes);
+  assert(translation.lengthBytes > skew, 'a translator answered with less than a page', { ...translation });
   region.limit(skew, translation.lengthBytes - skew);
   return finish(complex, from, addr, translated, trip);
 }
@@ -146,8 +146,8 @@ function finish(
   }
   const back =
     outcome.completer === null
-      ? completeFromRoot(trip.root!, trip.requesterId, shape.isRelaxed)
-      : completeFrom(outcome.completer, from, trip.requesterId, shape.isRelaxed, isLocal(from, trip));
+      ? completeFromRoot(trip.root!, from, trip.requesterId, shape.isRelaxed)
+      : completeFrom(outcome.completer, from, trip.requesterId, shape.isRelaxed, isOnOneBus(from, trip));
   return makeRoute(
     addr,
     shape,
@@ -157,10 +157,10 @@ function finish(
   );
 }
 
-/** The request went straight to its completer, inside a device or over one conventional bus. */
-function isLocal(from: FabricFunction, trip: Trip): boolean {
-  const completer = trip.stops.at(-1)!;
-  return trip.root === null && trip.stops.length <= 2 && completer.device.bus === from.device.bus;
+/** The request crossed nothing but one conventional bus. */
+function isOnOneBus(from: FabricFunction, trip: Trip): boolean {
+  const { bus } = trip.stops.at(-1)!.device;
+  return bus.kind === 'conventional' && bus === from.device.bus && trip.stops.length <= 2;
 }
 
 /** `packetBytes` replaces what the first PCI Express function on the way sends at most. */
@@ -190,6 +190,7 @@ function makeRoute(
       start: isExact ? addr - region.below : addr,
       end: isExact ? addr + region.above : addr,
       shape,
+      requester: trip.requester,
       requesterId: trip.requesterId,
       outcome,
       requestLinks: trip.links,

@@ -6,6 +6,7 @@
  * passed on is the host bridge's policy (PCIe Base 6.0, 1.3.1: optional); ACS of the root port adds to that (6.12.1.1).
  */
 
+import { assert } from '../../base/index.ts';
 import type { Dram } from '../dram.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import type { HostBridge } from '../tree/host-bridge.ts';
@@ -26,7 +27,7 @@ export interface RootComplex {
 }
 
 /** Where message signalled interrupts go on x86: Intel SDM 3A, 11.11.1. */
-const INTERRUPT_RANGE = { start: 0xfee0_0000, end: 0xfef0_0000 };
+export const INTERRUPT_RANGE = { start: 0xfee0_0000, end: 0xfef0_0000 };
 
 /** Addresses are translated in whole pages, this many bytes ahead at least. */
 const TRANSLATION_PAGE_BYTES = 4096;
@@ -99,6 +100,7 @@ function translate(hostBridge: HostBridge, trip: Trip): boolean {
   if (translation.phys < 0) {
     return false;
   }
+  assert(translation.lengthBytes > skew, 'a translator answered with less than a page', { ...translation });
   trip.region.limit(skew, translation.lengthBytes - skew);
   trip.addr = translation.phys + skew;
   return true;
@@ -147,8 +149,9 @@ function toDevices(
   trip: Trip,
 ): Outcome {
   if (from !== null) {
-    const policy = hostBridge === from ? from.sameBridge : from.otherBridge;
-    if (policy === 'none' || (policy === 'writes-only' && !trip.isWrite)) {
+    // Between two host bridges both have to pass it on.
+    const policies = hostBridge === from ? [from.sameBridge] : [from.otherBridge, hostBridge.otherBridge];
+    if (policies.some((policy) => policy === 'none' || (policy === 'writes-only' && !trip.isWrite))) {
       return failed('policy', ingress, 'secondary');
     }
   }

@@ -121,6 +121,9 @@ export interface RouteParts {
   readonly start: number;
   readonly end: number;
   readonly shape: RequestShape;
+  /** Who made it; null for the CPU. */
+  readonly requester: FabricFunction | null;
+  /** What it carries where it ends: a bridge to conventional PCI puts its own. */
   readonly requesterId: number;
   readonly outcome: Outcome;
   readonly requestLinks: readonly LinkDirection[];

@@ -7,6 +7,8 @@ import type { Region } from './region.ts';
 import type { RequestShape } from './route.ts';
 
 export class Trip {
+  /** Who made it; null for the CPU. */
+  readonly requester: FabricFunction | null;
   /** On the bus where it is now: changes at the IOMMU and at a host bridge that translates. */
   addr: number;
   /** What it carries as requester ID: changes at a bridge to conventional PCI. */
@@ -23,7 +25,15 @@ export class Trip {
   root: HostBridge | null = null;
   redirectedAt: FabricFunction | null = null;
 
-  constructor(addr: number, requesterId: number, region: Region, shape: RequestShape, lengthBytes: number) {
+  constructor(
+    requester: FabricFunction | null,
+    addr: number,
+    requesterId: number,
+    region: Region,
+    shape: RequestShape,
+    lengthBytes: number,
+  ) {
+    this.requester = requester;
     this.addr = addr;
     this.requesterId = requesterId;
     this.region = region;

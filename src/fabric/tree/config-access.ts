@@ -3,7 +3,10 @@
  * PCIe Base 6.0, 7.3.
  */
 import { DEVICE_CONTROL_2 } from '../../spec/pcie/index.ts';
+import { TRAFFIC } from '../model.ts';
+import type { TlpKind } from '../tlp/trace.ts';
 import type { Bus } from './bus.ts';
+import type { Fabric } from './fabric.ts';
 import type { FabricFunction } from './fabric-function.ts';
 import type { HostBridge } from './host-bridge.ts';
 
@@ -76,4 +79,36 @@ function isReachable(bus: Bus): boolean {
   }
   const { view, offsets } = bus.bridge!.config;
   return DEVICE_CONTROL_2.ARI_Forwarding_Enable.read(view, offsets.express) === 1;
+}
+
+/** Counts and shows a request: down each link on the way, and its completion up. */
+export function countConfigRequest(
+  fabric: Fabric,
+  target: ConfigTarget,
+  offset: number,
+  lengthBytes: number,
+  isWrite: boolean,
+): void {
+  for (const { link } of target.buses) {
+    link!.down.add(0, isWrite ? lengthBytes : 0, 1);
+    link!.up.add(0, isWrite ? 0 : lengthBytes, 1);
+  }
+  if (fabric.listener === null) {
+    return;
+  }
+  const kinds: readonly TlpKind[] = isWrite ? ['CfgWr1', 'CfgWr0'] : ['CfgRd1', 'CfgRd0'];
+  fabric.listener.onTlp({
+    kind: kinds[target.isTypeZero ? 1 : 0]!,
+    atPs: fabric.queue.nowPs,
+    requesterId: 0,
+    tag: fabric.nextTag(),
+    addr: offset & ~3,
+    lengthDw: 1,
+    firstEnables: ((1 << lengthBytes) - 1) << (offset & 3),
+    lastEnables: 0,
+    traffic: TRAFFIC.CONTROL,
+    isTranslated: false,
+    completionStatus: 0,
+    path: [...target.buses.map(({ bridge }) => bridge!), target.fn],
+  });
 }

@@ -14,6 +14,9 @@ export class Cpu {
   readonly requester: Requester;
   readonly #fabric: Fabric;
   readonly #scratch = Memory.flat(8);
+  /** Callers store from the same buffer again and again. */
+  #buffer: Uint8Array = new Uint8Array(0);
+  #bufferMemory = Memory.flat(0);
 
   constructor(fabric: Fabric) {
     this.#fabric = fabric;
@@ -64,7 +67,11 @@ export class Cpu {
     lengthBytes: number,
     traffic: Traffic = TRAFFIC.CONTROL,
   ): void {
-    this.writeMemory(phys, Memory.over(from), fromOffset, lengthBytes, traffic);
+    if (from !== this.#buffer) {
+      this.#buffer = from;
+      this.#bufferMemory = Memory.over(from);
+    }
+    this.writeMemory(phys, this.#bufferMemory, fromOffset, lengthBytes, traffic);
   }
 
   /** Loads a run of bytes at once, also in a machine with delays. */

@@ -6,7 +6,7 @@
  * through `configRead` and `configWrite`, and it carries requests. Read `bus.ts` next, then `../routing/climb.ts`.
  */
 import type { MmioReader } from '../../access/index.ts';
-import { type Bdf, bdfParts, formatBdf } from '../../base/index.ts';
+import { type Bdf, bdfParts } from '../../base/index.ts';
 import { BRIDGE_CONTROL } from '../../spec/pci/index.ts';
 import type { ConfigChange } from '../config/index.ts';
 import { FabricCounters } from '../counters.ts';
@@ -16,10 +16,10 @@ import { TRAFFIC, type Traffic } from '../model.ts';
 import type { Fault } from '../routing/completer.ts';
 import type { RootComplex } from '../routing/root-complex.ts';
 import type { Translator } from '../routing/translator.ts';
-import type { TlpKind, TlpListener } from '../tlp/trace.ts';
-import { type ConfigTarget, findConfigTarget } from './config-access.ts';
+import type { TlpListener } from '../tlp/trace.ts';
+import { checkHostBridge } from './check-host-bridge.ts';
+import { type ConfigTarget, countConfigRequest, findConfigTarget } from './config-access.ts';
 import { Cpu } from './cpu.ts';
-import { FabricError } from './fabric-error.ts';
 import type { FabricFunction } from './fabric-function.ts';
 import { HostBridge, type HostBridgeOptions } from './host-bridge.ts';
 import { linkControlChanged, slotChanged, surpriseRemove } from './hot-plug.ts';
@@ -59,10 +59,12 @@ export class Fabric implements RootComplex {
   epoch = 0;
   /** Software has looked at it: what is plugged in from now on is a hot plug. */
   isRunning = false;
+  /** Register writes that are being carried out inside each other. */
+  nesting = 0;
   /** Hears every packet; null costs nothing. */
   listener: TlpListener | null = null;
 
-  /** Set by the platform: where interrupt messages end. Not called from inside a driver's call in a delaying machine only. */
+  /** Set by the platform: where interrupt messages end. Called within the request that carries the message. */
   interruptSink: InterruptSink = () => {};
   /** Set by the platform: levels of interrupt wires at the root. */
   intxSink: IntxSink = () => {};
@@ -85,7 +87,7 @@ export class Fabric implements RootComplex {
 
   /** @throws {FabricError} FABRIC_BUS_OVERLAP, FABRIC_WINDOW_OVERLAP, FABRIC_BAD_ADDRESS */
   addHostBridge(options: HostBridgeOptions): HostBridge {
-    this.#checkHostBridge(options);
+    checkHostBridge(options, this.hostBridges, this.dram);
     const translator = options.translator === undefined ? this.#translator : options.translator;
     const hostBridge = new HostBridge(this, options, translator);
     this.hostBridges.push(hostBridge);
@@ -106,7 +108,7 @@ export class Fabric implements RootComplex {
     if (target === undefined) {
       return 2 ** (8 * lengthBytes) - 1;
     }
-    this.#countConfig(target, lengthBytes, false, offset);
+    countConfigRequest(this, target, offset, lengthBytes, false);
     return target.fn.config.read(offset, lengthBytes);
   }
 
@@ -124,7 +126,7 @@ export class Fabric implements RootComplex {
     if (target === undefined) {
       return;
     }
-    this.#countConfig(target, lengthBytes, true, offset);
+    countConfigRequest(this, target, offset, lengthBytes, true);
     if (target.isTypeZero && target.fn.device.capturedBus !== bus) {
       target.fn.device.capturedBus = bus;
       this.touch();
@@ -282,86 +284,4 @@ export class Fabric implements RootComplex {
     this.isRunning = true;
     return findConfigTarget(this.hostBridges, domain, bus, (device << 3) | fn);
   }
-
-  /** A request down and a completion up each link on the way. */
-  #countConfig(target: ConfigTarget, lengthBytes: number, isWrite: boolean, offset: number): void {
-    for (const { link } of target.buses) {
-      link!.down.add(0, isWrite ? lengthBytes : 0, 1);
-      link!.up.add(0, isWrite ? 0 : lengthBytes, 1);
-    }
-    if (this.listener !== null) {
-      const kind: TlpKind = target.isTypeZero
-        ? isWrite
-          ? 'CfgWr0'
-          : 'CfgRd0'
-        : isWrite
-          ? 'CfgWr1'
-          : 'CfgRd1';
-      const enables = ((1 << lengthBytes) - 1) << (offset & 3);
-      this.listener.onTlp({
-        kind,
-        atPs: this.queue.nowPs,
-        requesterId: 0,
-        tag: this.nextTag(),
-        addr: offset & ~3,
-        lengthDw: 1,
-        firstEnables: enables,
-        lastEnables: 0,
-        traffic: TRAFFIC.CONTROL,
-        isTranslated: false,
-        completionStatus: 0,
-        path: [...target.buses.map(({ bridge }) => bridge!), target.fn],
-      });
-    }
-  }
-
-  #checkHostBridge(options: HostBridgeOptions): void {
-    const { domain, rootBus, lastBus, windows } = options;
-    const isBus = (bus: number): boolean => Number.isInteger(bus) && bus >= 0 && bus <= 255;
-    if (!isBus(rootBus) || !isBus(lastBus) || lastBus < rootBus) {
-      throw new FabricError('FABRIC_BAD_ADDRESS', {
-        message: `a host bridge cannot have the buses ${rootBus} to ${lastBus}`,
-        hint: 'bus numbers are 0 to 255, the last one not below the first',
-      });
-    }
-    for (const other of this.hostBridges) {
-      if (other.domain === domain && rootBus <= other.lastBus && lastBus >= other.rootBusNumber) {
-        throw new FabricError('FABRIC_BUS_OVERLAP', {
-          message: `${other.name} has some of the buses ${rootBus} to ${lastBus} of domain ${domain} already`,
-          hint: 'give each host bridge of a domain a range of buses of its own',
-        });
-      }
-    }
-    for (const { start, lengthBytes } of windows) {
-      for (const other of this.hostBridges) {
-        for (const taken of other.windows) {
-          if (start < taken.start + taken.lengthBytes && taken.start < start + lengthBytes) {
-            throw new FabricError('FABRIC_WINDOW_OVERLAP', {
-              message: `a window at 0x${start.toString(16)} overlaps one of ${other.name}`,
-              hint: 'windows of host bridges are ranges of one address space and must be apart',
-            });
-          }
-        }
-      }
-      if (
-        this.dram.regionAt(start) !== undefined ||
-        this.dram.regionAt(start + lengthBytes - 1) !== undefined
-      ) {
-        throw new FabricError('FABRIC_WINDOW_OVERLAP', {
-          message: `a window at 0x${start.toString(16)} overlaps host memory`,
-          hint: 'leave a hole in the memory map for it',
-        });
-      }
-    }
-  }
-}
-
-/** A requester ID for people. */
-export function formatRequesterId(domain: number, requesterId: number): Bdf {
-  return formatBdf({
-    domain,
-    bus: requesterId >>> 8,
-    device: (requesterId >>> 3) & 0x1f,
-    function: requesterId & 7,
-  });
 }

@@ -81,7 +81,7 @@ export class FabricFunctionPort implements FunctionPort {
       return;
     }
     if (this.#fabric.isDelaying) {
-      this.#fabric.inFlight.sendPin(this.#requester, () => this.#setPin(isAsserted));
+      this.#fabric.inFlight.postAction(this.#requester, () => this.#setPin(isAsserted));
     } else {
       this.#setPin(isAsserted);
     }

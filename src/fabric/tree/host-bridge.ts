@@ -31,7 +31,7 @@ export interface HostBridgeOptions {
   readonly peers?: {
     /** Between devices below this host bridge, the same root port included. Default `routes`. */
     readonly sameBridge?: PeerPolicy;
-    /** To devices below another one. Default `routes`. */
+    /** From and to devices below another one, which has to agree. Default `routes`. */
     readonly otherBridge?: PeerPolicy;
   };
   /** The IOMMU in front of memory; missing: the machine's, `FabricOptions.translator`. */

@@ -16,7 +16,7 @@ import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
 import type { FabricFunction } from './fabric-function.ts';
 import type { Requester } from './requester.ts';
 
-const KIND = { WRITE: 0, READ: 1, MESSAGE: 2, CPU_WRITE: 3, CPU_READ: 4, PIN: 5 } as const;
+const KIND = { WRITE: 0, READ: 1, MESSAGE: 2, CPU_WRITE: 3, CPU_READ: 4, ACTION: 5 } as const;
 type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** Codes of events. */
@@ -95,9 +95,9 @@ export class InFlight implements EventHandler {
     this.#post(requester, index, false);
   }
 
-  /** Something that travels like a posted write: a change of an interrupt pin. */
-  sendPin(requester: Requester, action: () => void): void {
-    const index = this.#take(KIND.PIN, requester, 0);
+  /** Something that travels like a posted write: a change of an interrupt pin. In an untimed machine it is next. */
+  postAction(requester: Requester, action: () => void): void {
+    const index = this.#take(KIND.ACTION, requester, 0);
     this.#slots[index]!.action = action;
     this.#post(requester, index, false);
   }
@@ -160,7 +160,7 @@ export class InFlight implements EventHandler {
         requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
         this.#release(index);
         return;
-      case KIND.PIN: {
+      case KIND.ACTION: {
         const { action } = slot;
         this.#release(index);
         action?.();

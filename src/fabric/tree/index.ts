@@ -4,7 +4,7 @@
 export { Bus, type BusKind, type SwitchPorts } from './bus.ts';
 export { Cpu } from './cpu.ts';
 export { Device, type DeviceTraits } from './device.ts';
-export { Fabric, type FabricOptions, formatRequesterId, type InterruptSink } from './fabric.ts';
+export { Fabric, type FabricOptions, type InterruptSink } from './fabric.ts';
 export { FabricError } from './fabric-error.ts';
 export { FabricFunction, type FunctionKind, type VirtualIdentity } from './fabric-function.ts';
 export {

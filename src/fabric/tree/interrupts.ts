@@ -6,6 +6,7 @@
  */
 import { addressFromDwords } from '../../base/index.ts';
 import { COMMAND, INTERRUPT_PIN, MSI_MESSAGE_CONTROL, STATUS } from '../../spec/pci/index.ts';
+import { MESSAGE_CODE, sendUp } from '../tlp/message.ts';
 import type { FabricFunction } from './fabric-function.ts';
 
 export type InterruptMode = 'msi-x' | 'msi' | 'intx';
@@ -109,7 +110,9 @@ export function updateIntx(fn: FabricFunction): void {
     INTERRUPT_PIN.value(view) !== 0;
   if (level !== fn.isIntxSent) {
     fn.isIntxSent = level;
-    fn.fabric.wires.set(fn, INTERRUPT_PIN.value(view), level);
+    const pin = INTERRUPT_PIN.value(view);
+    sendUp(fn, (level ? MESSAGE_CODE.ASSERT_INTA : MESSAGE_CODE.DEASSERT_INTA) + pin - 1, () => false);
+    fn.fabric.wires.set(fn, pin, level);
   }
 }
 

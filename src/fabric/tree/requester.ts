@@ -1,9 +1,8 @@
 /**
  * Everything that one function (or the CPU) sends: finds the route of a request, carries it out and counts it.
  *
- * The hot path is a request that stays within the route of the one before: a comparison, a copy, two additions. Whatever
+ * The hot path is a request that stays within a known route to memory: a few comparisons, a copy, two additions. Whatever
  * is unusual (another region, registers, a failure, a listener) takes the slow path below it, a piece for each region.
- * Routes are forgotten when anything that routing depends on has changed.
  */
 
 import { DONE, type Status } from '../../access/index.ts';
@@ -13,21 +12,20 @@ import { Memory } from '../memory/memory.ts';
 import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
 import { ADDRESS_TYPE, type AddressType } from '../routing/acs.ts';
 import { isExactAddress } from '../routing/region.ts';
-import { resolveCpuRoute, resolveRoute } from '../routing/resolve.ts';
-import { type RegisterHandler, type RequestShape, ROUTE_KIND, type Route } from '../routing/route.ts';
-import { RouteCache } from '../routing/route-cache.ts';
+import { ROUTE_KIND, type Route } from '../routing/route.ts';
+import type { RouteCache } from '../routing/route-cache.ts';
 import { traceRead, traceWrite } from '../tlp/emit.ts';
 import { largestPacketBytes, packetCount, splitRequest } from '../tlp/split.ts';
 import type { Fabric } from './fabric.ts';
 import type { FabricFunction } from './fabric-function.ts';
+import { readRegisters, writeRegisters } from './register-access.ts';
+import { RouteFinder } from './route-finder.ts';
 
-const WRITE: RequestShape = { isWrite: true, addressType: ADDRESS_TYPE.UNTRANSLATED, isRelaxed: false };
-const READ: RequestShape = { isWrite: false, addressType: ADDRESS_TYPE.UNTRANSLATED, isRelaxed: false };
-const RELAXED_READ: RequestShape = {
-  isWrite: false,
-  addressType: ADDRESS_TYPE.UNTRANSLATED,
-  isRelaxed: true,
-};
+/** What a request is unless something else is said. */
+const PLAIN = { addressType: ADDRESS_TYPE.UNTRANSLATED, isRelaxed: false } as const;
+
+/** Register writes inside register writes. */
+const NESTING_MAX = 16;
 
 export class Requester {
   readonly fabric: Fabric;
@@ -40,26 +38,20 @@ export class Requester {
   /** Who answered the last read; null for DRAM and failures. */
   lastCompleter: FabricFunction | null = null;
 
-  readonly #writes = new RouteCache();
-  readonly #reads = new RouteCache();
-  readonly #relaxedReads = new RouteCache();
+  readonly #finder: RouteFinder;
   readonly #message = Memory.flat(4);
   #poisonsNextWrite = false;
-  #epoch = -1;
-  #dramGeneration = -1;
-  #translatorGeneration = -1;
-  readonly #drop: (route: Route) => void;
 
   constructor(fabric: Fabric, fn: FabricFunction | null) {
     this.fabric = fabric;
     this.fn = fn;
-    this.#drop = (route) => fabric.counters.fold(route);
+    this.#finder = new RouteFinder(fabric, fn);
     fabric.requesters.add(this);
   }
 
   /** Carries out a write. @returns DONE, or the status of a request that was not sent */
   writeNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
-    const route = this.#isFresh() ? this.#writes.find(addr) : null;
+    const route = this.#finder.known(this.#finder.writes, addr);
     if (route?.isPlain === true && addr + lengthBytes <= route.end && this.fabric.listener === null) {
       local.copyTo(localOffset, route.memory!, route.offset + (addr - route.start), lengthBytes);
       if (traffic === TRAFFIC.DATA) {
@@ -75,8 +67,8 @@ export class Requester {
 
   /** Carries out a read. @returns DONE, or a failure; then `local` holds all ones */
   readNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
-    const cache = traffic === TRAFFIC.DATA ? this.#dataReads() : this.#reads;
-    const route = this.#isFresh() ? cache.find(addr) : null;
+    const cache = this.#finder.readsFor(traffic);
+    const route = this.#finder.known(cache, addr);
     if (route?.isPlain === true && addr + lengthBytes <= route.end && this.fabric.listener === null) {
       route.memory!.copyTo(route.offset + (addr - route.start), local, localOffset, lengthBytes);
       if (traffic === TRAFFIC.DATA) {
@@ -108,8 +100,8 @@ export class Requester {
 
   /** The route that a request takes, from the cache when it is there. */
   routeOf(addr: number, lengthBytes: number, isWrite: boolean, traffic: Traffic): Route {
-    const cache = isWrite ? this.#writes : traffic === TRAFFIC.DATA ? this.#dataReads() : this.#reads;
-    return this.#route(cache, isWrite, exact(addr), lengthBytes);
+    const cache = isWrite ? this.#finder.writes : this.#finder.readsFor(traffic);
+    return this.#finder.find(cache, exact(addr), lengthBytes);
   }
 
   /** The route of a request as a test wants it sent; nothing is kept. */
@@ -119,77 +111,24 @@ export class Requester {
     shape: { readonly isWrite: boolean; readonly addressType?: AddressType; readonly isRelaxed?: boolean },
     requesterId?: number,
   ): Route {
-    return this.#resolve(exact(addr), lengthBytes, { ...READ, ...shape }, requesterId);
+    return this.#finder.resolve(exact(addr), lengthBytes, { ...PLAIN, ...shape }, requesterId);
   }
 
   /** The next write is sent poisoned: a fault that tests inject. */
   poisonNextWrite(): void {
     this.#poisonsNextWrite = true;
-    this.#epoch = -1;
-  }
-
-  /** Forgets the routes, with what they counted put where it belongs. */
-  forgetRoutes(): void {
-    this.#writes.clear(this.#drop);
-    this.#reads.clear(this.#drop);
-    this.#relaxedReads.clear(this.#drop);
+    this.#finder.distrust();
   }
 
   forEachRoute(visit: (route: Route) => void): void {
-    this.#writes.forEach(visit);
-    this.#reads.forEach(visit);
-    this.#relaxedReads.forEach(visit);
+    this.#finder.forEach(visit);
   }
 
   /** Requests under way never end, and nothing is known any more. */
   abandon(): void {
     this.run++;
     this.lastPostedPs = 0;
-    this.forgetRoutes();
-  }
-
-  #dataReads(): RouteCache {
-    const { fn } = this;
-    return fn?.device.usesRelaxedOrdering === true && fn.state.enablesRelaxedOrdering
-      ? this.#relaxedReads
-      : this.#reads;
-  }
-
-  #isFresh(): boolean {
-    const { fabric } = this;
-    return (
-      this.#epoch === fabric.epoch &&
-      this.#dramGeneration === fabric.dram.generation &&
-      this.#translatorGeneration === this.#translatorNow()
-    );
-  }
-
-  #translatorNow(): number {
-    const translator = this.fn === null ? null : this.fn.device.bus.hostBridge.translator;
-    return translator === null ? 0 : translator.generation;
-  }
-
-  #route(cache: RouteCache, isWrite: boolean, addr: number, lengthBytes: number): Route {
-    if (!this.#isFresh()) {
-      this.forgetRoutes();
-      this.#epoch = this.fabric.epoch;
-      this.#dramGeneration = this.fabric.dram.generation;
-      this.#translatorGeneration = this.#translatorNow();
-    }
-    const known = cache.find(addr);
-    if (known !== null) {
-      return known;
-    }
-    const shape = isWrite ? WRITE : cache === this.#relaxedReads ? RELAXED_READ : READ;
-    const route = this.#resolve(addr, lengthBytes, shape);
-    cache.add(route, this.#drop);
-    return route;
-  }
-
-  #resolve(addr: number, lengthBytes: number, shape: RequestShape, requesterId?: number): Route {
-    return this.fn === null
-      ? resolveCpuRoute(this.fabric, addr, lengthBytes, shape.isWrite)
-      : resolveRoute(this.fabric, this.fn, addr, lengthBytes, shape, requesterId);
+    this.#finder.forget();
   }
 
   #writePieces(
@@ -204,7 +143,7 @@ export class Requester {
     let done = 0;
     while (done < lengthBytes) {
       const at = from + done;
-      const route = this.#route(this.#writes, true, at, lengthBytes - done);
+      const route = this.#finder.find(this.#finder.writes, at, lengthBytes - done);
       if (route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE) {
         return route.status;
       }
@@ -267,7 +206,7 @@ export class Requester {
         local.copyTo(localOffset, route.memory!, offset, lengthBytes);
         return;
       case ROUTE_KIND.REGISTERS:
-        writeRegisters(route.handler!, route.bar, offset, local, localOffset, lengthBytes);
+        this.#toRegisters(route, offset, local, localOffset, lengthBytes);
         return;
       case ROUTE_KIND.INTERRUPT:
         this.#interrupt(route, at, local, localOffset, lengthBytes);
@@ -277,6 +216,24 @@ export class Requester {
         return;
       case ROUTE_KIND.EMPTY:
         return;
+    }
+  }
+
+  /** A register may make its model write to another, and so on round: past a depth the rest waits its turn. */
+  #toRegisters(route: Route, offset: number, local: Memory, localOffset: number, lengthBytes: number): void {
+    const { fabric } = this;
+    const { handler, bar } = route;
+    if (fabric.nesting >= NESTING_MAX) {
+      const copy = Memory.flat(lengthBytes);
+      local.copyTo(localOffset, copy, 0, lengthBytes);
+      fabric.inFlight.postAction(this, () => writeRegisters(handler!, bar, offset, copy, 0, lengthBytes));
+      return;
+    }
+    fabric.nesting++;
+    try {
+      writeRegisters(handler!, bar, offset, local, localOffset, lengthBytes);
+    } finally {
+      fabric.nesting--;
     }
   }
 
@@ -302,7 +259,7 @@ export class Requester {
     this.lastCompleter = null;
     while (done < lengthBytes) {
       const at = from + done;
-      const route = this.#route(cache, false, at, lengthBytes - done);
+      const route = this.#finder.find(cache, at, lengthBytes - done);
       if (route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE) {
         status = route.status;
         break;
@@ -370,7 +327,7 @@ export class Requester {
   /** A route that is not kept gives its counts away at once. */
   #settle(route: Route): void {
     if (route.kind === ROUTE_KIND.FAILED || !Number.isFinite(route.start)) {
-      this.#drop(route);
+      this.fabric.counters.fold(route);
     }
   }
 }
@@ -397,39 +354,4 @@ function reportMalformed(route: Route, at: number, lengthBytes: number, traffic:
     direction.add(traffic === TRAFFIC.DATA ? lengthBytes : 0, traffic === TRAFFIC.DATA ? 0 : lengthBytes, 1);
   }
   reportFailure(route, 'malformed', at, lengthBytes, shape.isWrite);
-}
-
-/** Registers take aligned accesses of up to four bytes. */
-function accessBytes(offset: number, lengthBytes: number): number {
-  return offset % 4 === 0 && lengthBytes >= 4 ? 4 : offset % 2 === 0 && lengthBytes >= 2 ? 2 : 1;
-}
-
-function writeRegisters(
-  handler: RegisterHandler,
-  bar: number,
-  offset: number,
-  local: Memory,
-  localOffset: number,
-  lengthBytes: number,
-): void {
-  for (let done = 0; done < lengthBytes; ) {
-    const length = accessBytes(offset + done, lengthBytes - done);
-    handler.writeRegister(bar, offset + done, length, local.getValue(localOffset + done, length));
-    done += length;
-  }
-}
-
-function readRegisters(
-  handler: RegisterHandler,
-  bar: number,
-  offset: number,
-  local: Memory,
-  localOffset: number,
-  lengthBytes: number,
-): void {
-  for (let done = 0; done < lengthBytes; ) {
-    const length = accessBytes(offset + done, lengthBytes - done);
-    local.setValue(localOffset + done, length, handler.readRegister(bar, offset + done, length));
-    done += length;
-  }
 }

@@ -95,9 +95,7 @@ interface Descriptor {
 
 function walkSgl(words: Uint32Array, lists: Lists): [number, number][] {
   const runs: [number, number][] = [];
-  let descriptors: Descriptor[] = [
-    { address: qword(words, 6), length: words[8]!, type: words[9]! >>> 28 },
-  ];
+  let descriptors: Descriptor[] = [{ address: qword(words, 6), length: words[8]!, type: words[9]! >>> 28 }];
   for (;;) {
     for (const { address, length, type } of descriptors) {
       if (type === SGL_TYPE.DATA_BLOCK) {
@@ -208,7 +206,10 @@ describe('data pointers (NVMe Base 4.3)', () => {
   });
 
   it('describes any range of any segments by SGLs, and as much as it says by PRPs', () => {
-    const segment = fc.record({ skew: fc.constantFrom(0, 0, 0, 4, 512, 4092), bytes: fc.integer({ min: 1, max: 5000 }) });
+    const segment = fc.record({
+      skew: fc.constantFrom(0, 0, 0, 4, 512, 4092),
+      bytes: fc.integer({ min: 1, max: 5000 }),
+    });
     fc.assert(
       fc.property(
         fc.array(segment, { minLength: 1, maxLength: 600 }),

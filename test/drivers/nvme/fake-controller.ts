@@ -27,6 +27,7 @@ import {
   CMBSZ,
   CNS,
   CQE_BYTES,
+  CQE_STATUS,
   CSTS,
   DOORBELLS_OFFSET,
   doorbellIndex,
@@ -69,6 +70,8 @@ export interface Misbehaviour {
   /** Completes with this packed status, without doing anything. */
   readonly status?: number;
   readonly doNotRetry?: boolean;
+  /** CRD, 0 to 3. */
+  readonly retryDelay?: number;
   /** Completes so many times too often. */
   readonly extraCompletions?: number;
   /** An entry with another CID, SQ id or SQHD before the right one. */
@@ -162,7 +165,6 @@ export class FakeController implements EndpointModel {
   readonly features = new Map<number, number>();
   enables = 0;
   cmbAddress = -1;
-  /** DMA asked for while the controller was disabled: a bug of this fake. */
   readonly options: FakeOptions;
 
   #port: FunctionPort | undefined;
@@ -542,7 +544,11 @@ export class FakeController implements EndpointModel {
       return;
     }
     const send = (entryCid: number, sqid: number, sqhd: number, isSilent: boolean): void => {
-      const word = statusWord(result.status, 0, how.doNotRetry === true ? STATUS_WORD_DNR : 0);
+      const word = statusWord(
+        result.status,
+        0,
+        (how.doNotRetry === true ? STATUS_WORD_DNR : 0) | ((how.retryDelay ?? 0) << CQE_STATUS.CRD.low),
+      );
       this.#post(cq, () => this.#writeEntry(cq, entryCid, sqid, sqhd, result.dw0, word, !isSilent));
     };
     if (how.wrongCid !== undefined) {

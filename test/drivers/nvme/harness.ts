@@ -1,6 +1,6 @@
 /** A fake controller with its driver on a platform, driven by hand to the end of each request. */
 import { DONE, PENDING, type Span, type Status, startTask, type Task } from '../../../src/access/index.ts';
-import { NvmeController, type NvmeNamespace, type NvmeOptions } from '../../../src/drivers/index.ts';
+import { NvmeController, type NvmeNamespace, type NvmeOptions } from '../../../src/drivers/nvme/index.ts';
 import { EventQueue, noTurn } from '../../../src/fabric/index.ts';
 import { DirectPlatform, type PlatformOptions } from './direct-platform.ts';
 import { FakeController, type FakeOptions } from './fake-controller.ts';

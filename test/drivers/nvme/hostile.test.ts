@@ -75,12 +75,15 @@ describe('capabilities that cannot be', () => {
   it('uses what it is granted when it is granted less, and says so when it is granted nothing', () => {
     expect(started({ fake: { queuesMax: 3 }, driver: { queueCount: 8 } }).controller.queues).toHaveLength(3);
     const refused: FakeOptions = {
-      onCommand: (queueId, sqe) => (queueId === 0 && sqe.getUint8(0) === 0x05 ? { status: 0x101 } : undefined),
+      onCommand: (queueId, sqe) =>
+        queueId === 0 && sqe.getUint8(0) === 0x05 ? { status: 0x101 } : undefined,
     };
     expect(outcome({ fake: refused })).toBe('NVME_NO_QUEUES');
     const third: FakeOptions = {
       onCommand: (queueId, sqe) =>
-        queueId === 0 && sqe.getUint8(0) === 0x01 && sqe.getUint16(40, true) === 3 ? { status: 0x101 } : undefined,
+        queueId === 0 && sqe.getUint8(0) === 0x01 && sqe.getUint16(40, true) === 3
+          ? { status: 0x101 }
+          : undefined,
     };
     expect(started({ fake: third, driver: { queueCount: 8 } }).controller.queues).toHaveLength(2);
   });
@@ -97,8 +100,12 @@ describe('Identify with values that cannot be', () => {
   });
 
   it('refuses queue entries of other sizes', () => {
-    expect(outcome({ fake: identifies(CNS.CONTROLLER, (view) => ID_SQES.setValue(view, 0)) })).toBe('NVME_UNSUPPORTED');
-    expect(outcome({ fake: identifies(CNS.CONTROLLER, (view) => ID_CQES.setValue(view, 0x33)) })).toBe('NVME_UNSUPPORTED');
+    expect(outcome({ fake: identifies(CNS.CONTROLLER, (view) => ID_SQES.setValue(view, 0)) })).toBe(
+      'NVME_UNSUPPORTED',
+    );
+    expect(outcome({ fake: identifies(CNS.CONTROLLER, (view) => ID_CQES.setValue(view, 0x33)) })).toBe(
+      'NVME_UNSUPPORTED',
+    );
   });
 
   const namespaceError = (change: (view: DataView) => void): string => {
@@ -138,16 +145,21 @@ describe('Identify with values that cannot be', () => {
 
   it('reads any bytes as a typed error or a value (Identify controller, namespace, lists)', () => {
     fc.assert(
-      fc.property(fc.constantFrom(0, 1, 2), fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.nat(4032), (cns, bytes, at) => {
-        const result = outcome({
-          fake: identifies(cns, (view) => {
-            for (const [i, byte] of bytes.entries()) {
-              view.setUint8((at + i) % 4096, byte);
-            }
-          }),
-        });
-        expect(['live', 'NVME_UNSUPPORTED', 'NVME_NAMESPACE', 'NVME_COMMAND']).toContain(result);
-      }),
+      fc.property(
+        fc.constantFrom(0, 1, 2),
+        fc.uint8Array({ minLength: 1, maxLength: 64 }),
+        fc.nat(4032),
+        (cns, bytes, at) => {
+          const result = outcome({
+            fake: identifies(cns, (view) => {
+              for (const [i, byte] of bytes.entries()) {
+                view.setUint8((at + i) % 4096, byte);
+              }
+            }),
+          });
+          expect(['live', 'NVME_UNSUPPORTED', 'NVME_NAMESPACE', 'NVME_COMMAND']).toContain(result);
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -322,7 +334,11 @@ describe('a controller memory buffer that cannot be (nvme-cmb section 6)', () =>
 
   it('is cut where its BAR ends', () => {
     const controller = memory((at, real) =>
-      at === CMBLOC.offset && real !== 0 ? 2 | (0x40 << 12) : at === CMBSZ.offset && real !== 0 ? real | 0xfff0_0000 : real,
+      at === CMBLOC.offset && real !== 0
+        ? 2 | (0x40 << 12)
+        : at === CMBSZ.offset && real !== 0
+          ? real | 0xfff0_0000
+          : real,
     );
     expect(controller.cmb).toMatchObject({ offsetBytes: 0x4_0000, sizeBytes: 0xc_0000 });
     expect(controller.anomalies.count('controller-memory')).toBe(1);

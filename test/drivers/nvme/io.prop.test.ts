@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DONE } from '../../../src/access/index.ts';
 import { SeededRandom } from '../../../src/base/index.ts';
-import type { NvmeOptions } from '../../../src/drivers/index.ts';
+import type { NvmeOptions } from '../../../src/drivers/nvme/index.ts';
 import { type BenchOptions, Requests, started } from './harness.ts';
 
 interface Step {
@@ -34,7 +34,11 @@ const driver: fc.Arbitrary<NvmeOptions> = fc.record({
 });
 
 /** One request after the other: what is read is what was written, and nothing else was touched. */
-function checkAgainstBytes(options: BenchOptions, steps: readonly Step[], pieces: readonly number[] | null): void {
+function checkAgainstBytes(
+  options: BenchOptions,
+  steps: readonly Step[],
+  pieces: readonly number[] | null,
+): void {
   const bench = started(options);
   const namespace = bench.controller.openNamespace(1);
   const requests = new Requests(bench, namespace);
@@ -91,17 +95,22 @@ const fake = { cmbBytes: 65_536, sgl: true, shadowDoorbells: true, mdts: 4 };
 describe('reads and writes against a byte array', () => {
   it('moves the right bytes for any options, in one piece of memory', () => {
     fc.assert(
-      fc.property(driver, fc.array(step, { minLength: 1, maxLength: 6 }), fc.integer(), (options, steps, seed) => {
-        checkAgainstBytes(
-          {
-            fake: { ...fake, namespaces: [{ nsid: 1, blocks: BLOCKS, blockShift: 9 }] },
-            driver: options,
-            ...(seed % 2 === 0 ? {} : { seed }),
-          },
-          steps,
-          null,
-        );
-      }),
+      fc.property(
+        driver,
+        fc.array(step, { minLength: 1, maxLength: 6 }),
+        fc.integer(),
+        (options, steps, seed) => {
+          checkAgainstBytes(
+            {
+              fake: { ...fake, namespaces: [{ nsid: 1, blocks: BLOCKS, blockShift: 9 }] },
+              driver: options,
+              ...(seed % 2 === 0 ? {} : { seed }),
+            },
+            steps,
+            null,
+          );
+        },
+      ),
       { numRuns: 200 },
     );
   });

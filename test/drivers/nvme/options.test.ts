@@ -147,7 +147,10 @@ describe('memory of peers', () => {
       const bench = started({ fake: { sgl } });
       const namespace = bench.controller.openNamespace(1);
       const requests = new Requests(bench, namespace);
-      const span = bench.platform.scatteredSpan([{ lengthBytes: 1000 }, { lengthBytes: 8 * BLOCK - 1000, skew: 100 }]);
+      const span = bench.platform.scatteredSpan([
+        { lengthBytes: 1000 },
+        { lengthBytes: 8 * BLOCK - 1000, skew: 100 },
+      ]);
       const { token, status } = requests.complete((id) => namespace.read(0, span, 0, 2 * BLOCK, id));
       expect(status).toBe(sgl ? DONE : STATUS.UNREACHABLE);
       expect(namespace.failure(token)?.code).toBe(sgl ? undefined : 'NVME_UNSUPPORTED');
@@ -157,7 +160,7 @@ describe('memory of peers', () => {
   it('at addresses from 2^53 on is refused', () => {
     const bench = started({
       driver: {
-        mapPeer: () => ({ segments: [{ addr: 2 ** 53 as never, lengthBytes: 1 << 20 }], unmap: () => {} }),
+        mapPeer: () => ({ segments: [{ addr: (2 ** 53) as never, lengthBytes: 1 << 20 }], unmap: () => {} }),
       },
     });
     const namespace = bench.controller.openNamespace(1);
@@ -210,9 +213,9 @@ describe('requests that cannot be', () => {
       const namespace = bench.controller.openNamespace(1);
       const requests = new Requests(bench, namespace);
       expect(requests.complete((token) => namespace.flush(token)).status).toBe(DONE);
-      expect(bench.fake.commands.some(({ queueId, opcode }) => queueId === 1 && opcode === NVM_OPCODE.FLUSH)).toBe(
-        volatileWriteCache,
-      );
+      expect(
+        bench.fake.commands.some(({ queueId, opcode }) => queueId === 1 && opcode === NVM_OPCODE.FLUSH),
+      ).toBe(volatileWriteCache);
       expect(bench.fake.features.get(FEATURE.VOLATILE_WRITE_CACHE)).toBe(volatileWriteCache ? 1 : undefined);
     }
   });
@@ -229,5 +232,25 @@ describe('requests that cannot be', () => {
     const { token, status } = requests.complete((id) => namespace.compare(0, span, 0, 4 * BLOCK, id));
     expect(status).toBe(STATUS.IO);
     expect(namespace.failure(token)?.code).toBe('2/85');
+  });
+});
+
+describe('shadow doorbells and queues in the CMB', () => {
+  it('are not used together: a shadow may be seen before entries that are still on their way', () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const bench = started({
+        seed,
+        fake: { cmbBytes: 65_536, shadowDoorbells: true },
+        driver: { queuesInCmb: true, shadowDoorbells: true, queueDepth: 64 },
+      });
+      expect(bench.controller.queues[0]!.isInControllerMemory).toBe(true);
+      const namespace = bench.controller.openNamespace(1);
+      const requests = new Requests(bench, namespace);
+      const span = bench.platform.hostSpan(BLOCK);
+      for (let i = 0; i < 20; i++) {
+        expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+      }
+      expect(bench.controller.anomalies.told).toEqual([]);
+    }
   });
 });

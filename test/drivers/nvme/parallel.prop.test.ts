@@ -57,7 +57,8 @@ function run(seed: number, hasResets: boolean): void {
       })),
     );
   const sameBytes = (a: Uint8Array, b: Uint8Array, offset: number): boolean =>
-    Buffer.compare(a.subarray(offset, offset + REQUEST_BYTES), b.subarray(offset, offset + REQUEST_BYTES)) === 0;
+    Buffer.compare(a.subarray(offset, offset + REQUEST_BYTES), b.subarray(offset, offset + REQUEST_BYTES)) ===
+    0;
 
   for (const { start, namespace, requests } of streams) {
     for (let i = 0; i < REQUESTS; i++) {
@@ -125,7 +126,9 @@ describe('one queue of two entries', () => {
     expect(namespace.failure(second)?.status).toBe(STATUS.FULL);
     bench.idle();
     expect(requests.wrong).toEqual([]);
-    const reads = bench.fake.commands.filter(({ queueId, opcode }) => queueId === 1 && opcode === NVM_OPCODE.READ);
+    const reads = bench.fake.commands.filter(
+      ({ queueId, opcode }) => queueId === 1 && opcode === NVM_OPCODE.READ,
+    );
     expect(reads).toHaveLength(8);
   });
 });

@@ -124,6 +124,15 @@ describe('Unsupported Request', () => {
     expect(root.config.read(0x1e, 2) & 0x4000).toBe(0x4000);
   });
 
+  it('of a load of the CPU: the completer logs it, the root port received it on its secondary side', () => {
+    const addr = ports[1]!.state.bridge!.windows[0]!.end - 4;
+    write16(fb, 0x04, 4);
+    expect(fabric.cpuRead(addr, 4, { deliver: () => {} })).toBe(0xffff_ffff);
+    expect(uncorrectable(fb)).toBe(BIT.UNSUPPORTED);
+    expect(root.config.read(0x1e, 2) & 0x2000).toBe(0x2000);
+    expect(root.config.read(0x06, 2) & 0x2000).toBe(0);
+  });
+
   it('is not reported without Unsupported Request Reporting Enable', () => {
     const at = root.config.offsets.express + 8;
     write16(root, at, root.config.read(at, 2) & ~8);
@@ -183,6 +192,17 @@ describe('the log', () => {
 });
 
 describe('messages on their way (7.5.1.3.13)', () => {
+  it('are packets of the links that they travel', () => {
+    write16(fb, 0x04, 4);
+    fabric.counters.reset();
+    const kinds: string[] = [];
+    fabric.listener = { onTlp: ({ kind, addr }) => kinds.push(`${kind} ${addr.toString(16)}`) };
+    write(a, ports[1]!.state.bridge!.windows[0]!.start, 4);
+    expect(kinds.at(-1)).toBe('Msg 31');
+    expect(fabric.counters.below(ports[1]!)!.up.packets).toBe(1);
+    expect(fabric.counters.below(root)!.up.packets).toBe(1);
+  });
+
   it('stop at a bridge without SERR Enable', () => {
     write16(upstream, 0x3e, 0);
     write16(fb, 0x04, 4);
@@ -284,6 +304,15 @@ describe('other errors', () => {
     write32(fb, fb.config.offsets.aer + 8, 0);
     b.port.reportInternalError();
     expect(rootStatus()).toBe(0x54);
+  });
+
+  it('a completion that finds somebody else with the requester ID is unexpected there (2.3.2)', () => {
+    fa.device.capturedBus = 4;
+    fabric.touch();
+    expect(read(a, DRAM_START)).toBe(DMA_STATUS.TIMEOUT);
+    expect(uncorrectable(fa)).toBe(BIT.TIMEOUT);
+    expect(correctable(fb)).toBe(ADVISORY);
+    expect(uncorrectable(fb)).toBe(1 << 16);
   });
 
   it('a completion that cannot find its requester: the read times out', () => {

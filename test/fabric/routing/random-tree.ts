@@ -27,12 +27,20 @@ export interface RandomMachine {
   readonly random: SeededRandom;
 }
 
-export function randomMachine(
+export interface RandomOptions {
+  /** Root complexes that route everything, and no ACS. */
+  readonly isPermissive?: boolean;
+  /** Requests take random times. */
+  readonly jitterSeed?: number;
+}
+
+/** A machine that nobody has enumerated yet. */
+export function growMachine(
   seed: number,
-  options: { readonly isPermissive?: boolean } = {},
-): RandomMachine {
+  options: RandomOptions = {},
+): { readonly fabric: Fabric; readonly random: SeededRandom } {
   const random = new SeededRandom(seed);
-  const fabric = machine();
+  const fabric = machine(options.jitterSeed === undefined ? {} : { jitterSeed: options.jitterSeed });
   const count = 1 + random.below(2);
   for (let index = 0; index < count; index++) {
     const peers = options.isPermissive
@@ -57,6 +65,11 @@ export function randomMachine(
       bridge.rootBus.addFunction(9, 0, new TestEndpoint('integrated'));
     }
   }
+  return { fabric, random };
+}
+
+export function randomMachine(seed: number, options: RandomOptions = {}): RandomMachine {
+  const { fabric, random } = growMachine(seed, options);
   boot(fabric);
   const all = fabric.functions();
   if (options.isPermissive !== true) {
@@ -78,7 +91,15 @@ export function randomMachine(
   for (const fn of endpoints) {
     const { start, end } = fn.state.bars[0]!;
     const registers = fn.state.bars[1]!.start;
-    addresses.push(start, end - 1, end, registers + 0x100, registers + 0x5000, registers + 0xf000);
+    addresses.push(
+      start,
+      end - 1,
+      end,
+      registers + 0x100,
+      registers + 0x5000,
+      registers + 0x8000,
+      registers + 0xf000,
+    );
   }
   for (const fn of all) {
     for (const window of fn.state.bridge?.windows ?? []) {

@@ -264,6 +264,38 @@ describe('between functions of one device (6.12.1.2)', () => {
     expect(read(first, second.port.barAddress(0))).toBe(DMA_STATUS.COMPLETER_ABORT);
   });
 
+  it('CR of the completer sends read completions up, requests stay inside', () => {
+    const [first, second] = multi(0x2c);
+    const other = otherRoot.secondaryBus!.functionAt(0, 1)!;
+    setAcs(other, ACS_BIT.CR);
+    second.memory.fill(0, 64, 3);
+    expect(read(first, second.port.barAddress(0), 64)).toBe(DONE);
+    expect(local.getValue(63, 1)).toBe(3);
+    expect(link(otherRoot)).toEqual([64, 64]);
+  });
+
+  it('the upstream port of a switch is one of them, in both directions', () => {
+    const inside = new TestEndpoint('dma');
+    const fn = root.secondaryBus!.addFunction(0, 1, inside);
+    functionOf.set(inside, fn);
+    boot(fabric);
+    fabric.counters.reset();
+    local.fill(0, 4096, 5);
+    expect(write(inside, b.port.barAddress(0), 64)).toBe(DONE);
+    expect(b.memory.getValue(63, 1)).toBe(5);
+    expect(write(a, inside.port.barAddress(0), 64)).toBe(DONE);
+    expect(read(a, inside.port.barAddress(0), 64)).toBe(DONE);
+    expect(read(inside, b.port.barAddress(0), 64)).toBe(DONE);
+    expect(local.getValue(63, 1)).toBe(5);
+    expect(link(root)).toEqual([0, 0]);
+    expect(path(inside, b.port.barAddress(0), false)).toMatchObject({
+      request: ['01:00.1', '01:00.0', '02:01.0', '04:00.0'],
+      completion: ['04:00.0', '02:01.0', '01:00.0', '01:00.1'],
+    });
+    expect(write(inside, DRAM_START, 64)).toBe(DONE);
+    expect(link(root)).toEqual([64, 0]);
+  });
+
   it('a function reaches its own BAR without anybody, whatever ACS says', () => {
     const [first, , fn] = multi(0x2c);
     setAcs(fn, ACS_BIT.RR);

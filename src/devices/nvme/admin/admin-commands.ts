@@ -23,7 +23,7 @@ import {
   NVME_STATUS,
 } from '../../../spec/nvme/index.ts';
 import type { Command, TransferTarget } from '../command.ts';
-import type { CommandExecutor } from '../queues/queue-engine.ts';
+import type { CommandExecutor } from '../queues/dispatcher.ts';
 import type { AdminHost } from './admin-host.ts';
 import { identify } from './identify.ts';
 import { LogPages } from './log-pages.ts';

@@ -12,10 +12,11 @@
  */
 import { assert, type SeededRandom } from '../../../base/index.ts';
 import { Memory, PAGE_BYTES, patternSeed } from '../../../fabric/index.ts';
-import { GUARD_FORMAT, NVME_STATUS } from '../../../spec/nvme/index.ts';
+import { GUARD_FORMAT } from '../../../spec/nvme/index.ts';
 import type { NamespaceOptions } from '../options.ts';
-import type { Backing, BackingFile } from './backing.ts';
+import type { Backing } from './backing.ts';
 import { BlockSet } from './block-set.ts';
+import { BlockStore } from './block-store.ts';
 import { type LbaFormat, lbaFormatsWith } from './lba-formats.ts';
 import { Protection } from './protection.ts';
 import { RangeGate } from './range-gate.ts';
@@ -85,7 +86,7 @@ export class Namespace implements UndoTarget {
 
   /** The blocks; null when they are in a file. */
   readonly data: Memory | null;
-  readonly #file: BackingFile | null;
+  readonly #store: BlockStore;
   readonly #mediaBytes: number;
   /** Metadata of all blocks, one behind the other. */
   metadata: Memory = Memory.flat(0);
@@ -127,21 +128,13 @@ export class Namespace implements UndoTarget {
 
     const given = setup.backing ?? options.backing;
     const isPatterned = options.isPatterned ?? true;
-    if (given === undefined) {
-      // Whole pages, so that the last one can be an extent too.
-      const size = Math.ceil(this.#mediaBytes / PAGE_BYTES) * PAGE_BYTES;
-      const background = isPatterned ? { seed: patternSeed(setup.seed, setup.nsid), position: 0 } : null;
-      this.data = Memory.extents(size, background);
-      this.#file = null;
-    } else {
-      assert(given.sizeBytes >= this.#mediaBytes, 'a namespace is larger than what it lies on', {
-        nsid: setup.nsid,
-        sizeBytes: given.sizeBytes,
-      });
-      this.data = given instanceof Memory ? given : null;
-      this.#file = given instanceof Memory ? null : given;
-    }
-    const isWritten = given !== undefined || isPatterned;
+    const backing = given ?? defaultBacking(this.#mediaBytes, setup, isPatterned);
+    assert(backing.sizeBytes >= this.#mediaBytes, 'a namespace is larger than what it lies on', {
+      nsid: setup.nsid,
+      sizeBytes: backing.sizeBytes,
+    });
+    this.#store = new BlockStore(backing);
+    this.data = this.#store.data;
     this.#allocated = new BlockSet(0, false);
     this.#bad = this.#allocated;
     this.#stale = this.#allocated;
@@ -153,7 +146,7 @@ export class Namespace implements UndoTarget {
         piType: options.piType ?? 0,
         isPiFirst: options.isPiFirst ?? false,
       },
-      isWritten,
+      given !== undefined || isPatterned,
     );
   }
 
@@ -189,8 +182,6 @@ export class Namespace implements UndoTarget {
     this.#stale.setAll(true);
   }
 
-  // --- Reading -------------------------------------------------------------------------------------------------
-
   /** The first block of a range that cannot be read; -1 when all can. */
   firstBad(slba: number, blocks: number): number {
     return this.#bad.count === 0 ? -1 : this.#bad.firstWhere(slba, blocks, true);
@@ -211,35 +202,13 @@ export class Namespace implements UndoTarget {
 
   /** Reads settled data. @returns 0 or a status */
   load(slba: number, blocks: number, into: Memory, intoOffset: number): number {
-    const length = blocks * this.blockBytes;
-    const offset = slba * this.blockBytes;
-    if (this.#file === null) {
-      this.data!.copyTo(offset, into, intoOffset, length);
-      return 0;
-    }
-    for (let done = 0; done < length; done += filePiece.length) {
-      const piece = Math.min(filePiece.length, length - done);
-      if (!this.#file.read(offset + done, filePiece, 0, piece)) {
-        return NVME_STATUS.UNRECOVERED_READ_ERROR;
-      }
-      into.write(intoOffset + done, filePiece, 0, piece);
-    }
-    return 0;
+    return this.#store.load(slba, blocks, into, intoOffset);
   }
 
   /** As `load`, into an array. */
   loadBytes(slba: number, blocks: number, into: Uint8Array, intoOffset: number): number {
-    const length = blocks * this.blockBytes;
-    if (this.#file === null) {
-      this.data!.read(slba * this.blockBytes, into, intoOffset, length);
-      return 0;
-    }
-    return this.#file.read(slba * this.blockBytes, into, intoOffset, length)
-      ? 0
-      : NVME_STATUS.UNRECOVERED_READ_ERROR;
+    return this.#store.loadBytes(slba, blocks, into, intoOffset);
   }
-
-  // --- Writing -------------------------------------------------------------------------------------------------
 
   /** Before the data or metadata of a range are changed, and before any byte moves. */
   beginWrite(slba: number, blocks: number): void {
@@ -273,28 +242,15 @@ export class Namespace implements UndoTarget {
 
   /** Writes data. @returns 0 or a status */
   store(slba: number, blocks: number, from: Memory, fromOffset: number): number {
-    const length = blocks * this.blockBytes;
-    const offset = slba * this.blockBytes;
-    if (this.#file === null) {
-      from.copyTo(fromOffset, this.data!, offset, length);
-      return 0;
-    }
-    for (let done = 0; done < length; done += filePiece.length) {
-      const piece = Math.min(filePiece.length, length - done);
-      from.read(fromOffset + done, filePiece, 0, piece);
-      if (!this.#file.write(offset + done, filePiece, 0, piece)) {
-        return NVME_STATUS.WRITE_FAULT;
-      }
-    }
-    return 0;
+    return this.#store.store(slba, blocks, from, fromOffset);
   }
 
   /** Makes data and metadata zero, protection information its escape value. @returns 0 or a status */
   storeZeroes(slba: number, blocks: number): number {
     if (this.metadataBytes > 0) {
-      this.#clearMetadata(slba, blocks);
+      this.#store.clearMetadata(slba, blocks);
     }
-    return this.#clearData(slba, blocks);
+    return this.#store.clearData(slba, blocks);
   }
 
   /** Gives blocks back: they read as zeroes. No effect when the namespace keeps its blocks. Durable at once. */
@@ -313,7 +269,7 @@ export class Namespace implements UndoTarget {
       return 0;
     }
     this.#stale.remove(slba, blocks);
-    return this.#clearData(slba, blocks);
+    return this.#store.clearData(slba, blocks);
   }
 
   /** Write Uncorrectable: reads fail until the blocks are written again. Durable at once. */
@@ -336,7 +292,7 @@ export class Namespace implements UndoTarget {
 
   /** Makes what was written to a file durable; the cache of the drive itself is not looked at. @returns 0 or a status */
   commit(): number {
-    return this.#file === null || this.#file.flush() ? 0 : NVME_STATUS.WRITE_FAULT;
+    return this.#store.commit();
   }
 
   /** Blocks that a loss of power may undo; 0 when that is not tracked. */
@@ -349,8 +305,6 @@ export class Namespace implements UndoTarget {
     this.#undo?.losePower(random);
   }
 
-  // --- UndoTarget ----------------------------------------------------------------------------------------------
-
   isAllocated(block: number): boolean {
     return this.#allocated.has(block);
   }
@@ -361,27 +315,15 @@ export class Namespace implements UndoTarget {
 
   saveBlock(block: number, data: Memory, metadata: Memory): void {
     this.load(block, 1, data, block * this.blockBytes);
-    this.metadata.copyTo(
-      block * this.metadataBytes,
-      metadata,
-      block * this.metadataBytes,
-      this.metadataBytes,
-    );
+    this.#store.copyMetadata(this.metadata, block, metadata);
   }
 
   restoreBlock(block: number, data: Memory, metadata: Memory, wasAllocated: boolean, wasBad: boolean): void {
     this.store(block, 1, data, block * this.blockBytes);
-    metadata.copyTo(
-      block * this.metadataBytes,
-      this.metadata,
-      block * this.metadataBytes,
-      this.metadataBytes,
-    );
+    this.#store.copyMetadata(metadata, block, this.metadata);
     this.#allocated[wasAllocated ? 'add' : 'remove'](block, 1);
     this.#bad[wasBad ? 'add' : 'remove'](block, 1);
   }
-
-  // -------------------------------------------------------------------------------------------------------------
 
   #layOut(request: FormatRequest, isWritten: boolean): void {
     const format = this.formats[request.index]!;
@@ -394,8 +336,9 @@ export class Namespace implements UndoTarget {
     this.guardFormat = format.guardFormat;
     this.sizeBlocks = Math.floor(this.#mediaBytes / format.blockBytes);
     this.protection = request.piType === 0 ? null : new Protection(format, request.piType, request.isPiFirst);
-    this.isPlain = this.#file === null && this.protection === null && !this.isExtended;
-    this.metadata = Memory.extents(this.sizeBlocks * format.metadataBytes);
+    this.isPlain = this.data !== null && this.protection === null && !this.isExtended;
+    this.#store.layOut(this.sizeBlocks, format.blockBytes, format.metadataBytes, this.protection);
+    this.metadata = this.#store.metadata;
     this.#allocated = new BlockSet(this.sizeBlocks, isWritten);
     this.#bad = new BlockSet(this.sizeBlocks, false);
     this.#stale = new BlockSet(this.sizeBlocks, false);
@@ -413,7 +356,7 @@ export class Namespace implements UndoTarget {
       }
       const after = this.#stale.firstWhere(first, end - first, false);
       const stop = after < 0 ? end : after;
-      const status = this.#clearData(first, stop - first);
+      const status = this.#store.clearData(first, stop - first);
       if (status !== 0) {
         return status;
       }
@@ -433,41 +376,19 @@ export class Namespace implements UndoTarget {
       }
       const after = this.#staleMetadata.firstWhere(first, end - first, false);
       const stop = after < 0 ? end : after;
-      this.#clearMetadata(first, stop - first);
+      this.#store.clearMetadata(first, stop - first);
       this.#staleMetadata.remove(first, stop - first);
       from = stop;
     }
   }
-
-  #clearData(slba: number, blocks: number): number {
-    const offset = slba * this.blockBytes;
-    const length = blocks * this.blockBytes;
-    if (this.#file === null) {
-      this.data!.fill(offset, length, 0);
-      return 0;
-    }
-    for (let done = 0; done < length; done += ZEROES.length) {
-      if (!this.#file.write(offset + done, ZEROES, 0, Math.min(ZEROES.length, length - done))) {
-        return NVME_STATUS.WRITE_FAULT;
-      }
-    }
-    return 0;
-  }
-
-  #clearMetadata(slba: number, blocks: number): void {
-    const size = this.metadataBytes;
-    this.metadata.fill(slba * size, blocks * size, 0);
-    const { protection } = this;
-    if (protection !== null) {
-      for (let block = slba; block < slba + blocks; block++) {
-        this.metadata.fill(block * size + protection.offset, protection.layout.sizeBytes, 0xff);
-      }
-    }
-  }
 }
 
-const filePiece = new Uint8Array(0x1_0000);
-const ZEROES = new Uint8Array(0x1_0000);
+/** Extents in whole pages, so that the last one can be an extent too. */
+function defaultBacking(mediaBytes: number, setup: NamespaceSetup, isPatterned: boolean): Memory {
+  const size = Math.ceil(mediaBytes / PAGE_BYTES) * PAGE_BYTES;
+  const background = isPatterned ? { seed: patternSeed(setup.seed, setup.nsid), position: 0 } : null;
+  return Memory.extents(size, background);
+}
 
 function guardFormatOf(bits: 16 | 32 | 64): number {
   return bits === 16 ? GUARD_FORMAT.GUARD_16B : bits === 32 ? GUARD_FORMAT.GUARD_32B : GUARD_FORMAT.GUARD_64B;

@@ -192,6 +192,19 @@ describe('SGL (Base 2.1, 4.3.2)', () => {
     expect(bench.port.bytes).toEqual([800, 80]);
   });
 
+  it('more memory than data is fine (SGLS.SGLLAS); what is left over is not touched', () => {
+    const one = send(sgl(0x00, HOST_BASE, 600), 512);
+    expect(one.status).toBe(0);
+    expect(one.bench.port.bytes).toEqual([512, 0]);
+    const list = send(sgl(0x20, HOST_BASE + LIST, 48), 512, {}, ({ port: { host } }) => {
+      putDescriptor(host, LIST, 0x00, HOST_BASE, 500);
+      putDescriptor(host, LIST + 16, 0x10, 0, 13);
+      putDescriptor(host, LIST + 32, 0xff, 0, 13);
+    });
+    expect(list.status).toBe(0);
+    expect(list.bench.port.bytes).toEqual([500, 48]);
+  });
+
   it('a bit bucket has no bytes when data go to the controller', () => {
     const { status, into, bench } = take(sgl(0x30, HOST_BASE + LIST, 32), 512, {}, ({ port: { host } }) => {
       putDescriptor(host, LIST, 0x10, 0, 4096);
@@ -226,7 +239,6 @@ describe('SGL (Base 2.1, 4.3.2)', () => {
     ['an offset instead of an address', sgl(0x01, 0, 512), [], S.SGL_TYPE_INVALID],
     ['a vendor type', sgl(0xf0, 0, 512), [], S.SGL_TYPE_INVALID],
     ['too little data', sgl(0x00, HOST_BASE, 511), [], S.DATA_SGL_LENGTH_INVALID],
-    ['too much data', sgl(0x00, HOST_BASE, 513), [], S.DATA_SGL_LENGTH_INVALID],
     ['a segment of no descriptors', sgl(0x30, HOST_BASE + LIST, 0), [], S.INVALID_SGL_SEGMENT],
     ['a segment of half a descriptor', sgl(0x30, HOST_BASE + LIST, 24), [], S.INVALID_SGL_SEGMENT],
     [

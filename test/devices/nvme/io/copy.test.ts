@@ -1,71 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../../../src/base/index.ts';
 import type { NamespaceOptions } from '../../../../src/devices/nvme/options.ts';
+import { PENDING } from '../../../../src/fabric/index.ts';
 import { NVME_STATUS as S } from '../../../../src/spec/nvme/index.ts';
-import { type BenchSetup, MODES, putAddress } from '../data/bench.ts';
+import { type BenchSetup, MODES } from '../data/bench.ts';
+import { blocks, type CopyFields, copy, type Range } from './copy-list.ts';
 import { IoBench } from './io-bench.ts';
-
-interface Range {
-  readonly slba: number;
-  readonly blocks: number;
-  readonly nsid?: number;
-  /** Expected tag, application tag and mask. */
-  readonly tag?: number;
-  readonly applicationTag?: number;
-  readonly applicationMask?: number;
-}
-
-interface CopyFields {
-  readonly format?: number;
-  readonly nsid?: number;
-  readonly to: number;
-  readonly prinfor?: number;
-  readonly prinfow?: number;
-  readonly tag?: number;
-  readonly applicationTag?: number;
-}
-
-function copy(bench: IoBench, fields: CopyFields, ranges: readonly Range[]) {
-  const format = fields.format ?? 0;
-  const isWide = format % 2 === 1;
-  const size = isWide ? 40 : 32;
-  const { host } = bench.port;
-  for (const [i, range] of ranges.entries()) {
-    const at = size * i;
-    host.fill(at, size, 0);
-    host.setValue(at, 4, range.nsid ?? 0);
-    putAddress(host, at + 8, range.slba);
-    host.setValue(at + 16, 2, range.blocks - 1);
-    if (isWide) {
-      // 80 bits, big-endian, from byte 26 on.
-      for (let byte = 0; byte < 4; byte++) {
-        host.setValue(at + 35 - byte, 1, ((range.tag ?? 0) >>> (8 * byte)) & 0xff);
-      }
-    } else {
-      host.setValue(at + 24, 4, range.tag ?? 0);
-    }
-    host.setValue(at + (isWide ? 36 : 28), 2, range.applicationTag ?? 0);
-    host.setValue(at + (isWide ? 38 : 30), 2, range.applicationMask ?? 0);
-  }
-  return bench.run({
-    opcode: 'COPY',
-    nsid: fields.nsid ?? 1,
-    slba: fields.to,
-    dataBytes: size * ranges.length,
-    tag: fields.tag ?? 0,
-    applicationTag: fields.applicationTag ?? 0,
-    applicationMask: 0xffff,
-    dwords: {
-      12:
-        ((ranges.length - 1) |
-          (format << 8) |
-          ((fields.prinfor ?? 0) << 12) |
-          ((fields.prinfow ?? 0) << 26)) >>>
-        0,
-    },
-  });
-}
 
 const NAMESPACES: NamespaceOptions[] = [
   { sizeBlocks: 1000 },
@@ -77,14 +16,6 @@ function make(setup: BenchSetup = {}): IoBench {
   const bench = new IoBench(setup, NAMESPACES);
   bench.settings.copyFormatsAllowed = 0xc;
   return bench;
-}
-
-function blocks(bench: IoBench, nsid: number, slba: number, count: number): number[] {
-  const namespace = bench.namespace(nsid)!;
-  const bytes = new Uint8Array(count * namespace.blockBytes);
-  namespace.settle(slba, count);
-  namespace.loadBytes(slba, count, bytes, 0);
-  return [...bytes];
 }
 
 describe('Copy (NVM Command Set 1.1, 3.3.2)', () => {
@@ -223,6 +154,25 @@ describe('Copy (NVM Command Set 1.1, 3.3.2)', () => {
     expect(result.status).toBe(S.DEALLOCATED_OR_UNWRITTEN);
   });
 
+  it('waits for a write of its source that is under way', () => {
+    const bench = make({ mode: 'pending' });
+    bench.host(4096, 512).fill(6);
+    const list = bench.port.host;
+    list.setValue(0, 4, 2);
+    list.setValue(8, 4, 4);
+    const command = bench.make({ opcode: 'COPY', slba: 0, dataBytes: 32, dwords: { 12: 2 << 8 } });
+    const write = bench.make({ opcode: 'WRITE', nsid: 2, slba: 4, data: 4096, dataBytes: 512 });
+    expect(bench.io.execute(command)).toBe(PENDING);
+    expect(bench.io.execute(write)).toBe(PENDING);
+    // The list comes before the data of the write.
+    bench.port.step();
+    expect(bench.completed).toEqual([]);
+    bench.port.run();
+    expect(bench.completed).toEqual([write, command]);
+    expect(command.status).toBe(0);
+    expect(new Set(blocks(bench, 1, 0, 1))).toEqual(new Set([6]));
+  });
+
   it('a list that cannot be fetched copies nothing', () => {
     const bench = make({ mode: 'pending' });
     bench.port.failWith = -101;
@@ -308,59 +258,5 @@ describe('Copy with protection information (NVM Command Set 1.1, 5.3.2)', () => 
     expect(copy(bench, fields, [range]).status).toBe(0);
     expect(copy(bench, fields, [{ ...range, tag: 4 }]).status).toBe(S.REFERENCE_TAG_CHECK_ERROR);
     expect(copy(bench, { ...fields, format: 0 }, [range]).status).toBe(S.INVALID_FORMAT);
-  });
-});
-
-describe('random copies against a naive model', () => {
-  it('blocks are where they would be, and everything else is as before', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 0xffff_ffff }), fc.constantFrom(...MODES), (seed, mode) => {
-        const random = new SeededRandom(seed);
-        const count = 60;
-        const bench = new IoBench({ mode, seed }, [{ sizeBlocks: count }, { sizeBlocks: count }]);
-        bench.settings.copyFormatsAllowed = 0xc;
-        // One name for the content of each block; a copy moves names.
-        const names = [1, 2].map((nsid) =>
-          Array.from({ length: count }, (_, lba) => blocks(bench, nsid, lba, 1).join()),
-        );
-        for (let step = 0; step < 6; step++) {
-          const nsid = 1 + random.below(2);
-          const format = random.pick([0, 2]);
-          const to = random.below(count);
-          const ranges = Array.from({ length: 1 + random.below(4) }, () => ({
-            nsid: 1 + random.below(2),
-            slba: random.below(count),
-            blocks: 1 + random.below(12),
-          }));
-          const total = ranges.reduce((sum, range) => sum + range.blocks, 0);
-          let at = to;
-          let wanted = 0;
-          let copied = 0;
-          for (const range of ranges) {
-            const source = format === 0 ? nsid : range.nsid;
-            const end = range.slba + range.blocks;
-            if (format === 2 && source === nsid && end > to && end < to + total) {
-              wanted = S.OVERLAPPING_IO_RANGE;
-            } else if (end > count || at + range.blocks > count) {
-              wanted = S.LBA_OUT_OF_RANGE;
-            }
-            if (wanted !== 0) {
-              break;
-            }
-            names[nsid - 1]!.splice(at, range.blocks, ...names[source - 1]!.slice(range.slba, end));
-            at += range.blocks;
-            copied++;
-          }
-          const result = copy(bench, { format, nsid, to }, ranges);
-          expect(result).toMatchObject({ status: wanted, dw0: wanted === 0 ? 0 : copied });
-        }
-        for (const nsid of [1, 2]) {
-          for (let lba = 0; lba < count; lba++) {
-            expect(blocks(bench, nsid, lba, 1).join() === names[nsid - 1]![lba]).toBe(true);
-          }
-        }
-      }),
-      { numRuns: 60 },
-    );
   });
 });

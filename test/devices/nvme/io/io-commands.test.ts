@@ -311,6 +311,34 @@ describe('commands in each other’s way', () => {
     expect(second.status).toBe(0);
   });
 
+  it('also when they came through two controllers; the reset of one lets the other go on', () => {
+    const left = make('pending');
+    const right = make('pending');
+    right.namespaces.set(1, left.namespace(1)!);
+    const write = left.make({ opcode: 'WRITE', slba: 3, dataBytes: 512 });
+    const read = right.make({ opcode: 'READ', slba: 3, dataBytes: 512 });
+    const copy = right.make({ opcode: 'COPY', nsid: 2, dataBytes: 32 });
+    left.io.execute(write);
+    right.io.execute(read);
+    expect(right.port.pendingCount).toBe(0);
+    expect([left.io.isIdle(1), right.io.isIdle(1), right.io.isIdle(2)]).toEqual([false, false, true]);
+    left.port.run();
+    expect(left.completed).toEqual([write]);
+    expect(right.port.pendingCount).toBe(1);
+    right.port.run();
+    expect(right.completed).toEqual([read]);
+
+    left.io.execute(left.make({ opcode: 'WRITE', slba: 3, dataBytes: 512 }));
+    right.io.execute(right.make({ opcode: 'VERIFY', slba: 3 }));
+    right.io.execute(copy);
+    right.port.run();
+    expect(right.completed).toEqual([read, copy]);
+    expect(right.io.isIdle(1)).toBe(false);
+    left.io.reset();
+    expect(right.completed.length).toBe(3);
+    expect(right.io.isIdle(1)).toBe(true);
+  });
+
   it('after a reset nothing ends, nothing is held, and every slot works', () => {
     const bench = make('pending');
     const commands = [1, 2, 3].map(() => bench.make({ opcode: 'WRITE', slba: 3, dataBytes: 512 }));

@@ -99,56 +99,62 @@ describe.each(MODES)('queues on a bus that answers: %s', (mode) => {
     expect(host.execute(1, { opcode: 2, cdw10: 5 }).dw0).toBe(5);
   });
 
-  it('work by shadow doorbells: positions in memory, doorbells only when EventIdx asks (B.5)', () => {
-    const { host } = rig(mode);
-    host.enable();
-    host.createQueue(1, 16);
-    const shadow = host.alloc(4096);
-    const events = host.alloc(4096);
-    host.bytes(shadow, 4096).fill(0);
-    host.bytes(events, 4096).fill(0);
-    const queue = host.queues[1]!;
-    expect(
-      host.admin({ opcode: ADMIN_OPCODE.DOORBELL_BUFFER_CONFIG, prp1: shadow, prp2: events }).status,
-    ).toBe(0);
-    const at = (base: number, kind: 'sq' | 'cq'): number =>
-      base - HOST_BASE + doorbellOffset(1, kind, 0) - 0x1000;
-    /** As a host does: the shadow first, the doorbell when the position passes EventIdx. */
-    const move = (kind: 'sq' | 'cq', value: number): boolean => {
-      const old = host.view.getUint32(at(shadow, kind), true);
-      host.view.setUint32(at(shadow, kind), value, true);
-      const event = host.view.getUint32(at(events, kind), true);
-      const isPassed = ((value - event - 1) & 0xffff) < ((value - old) & 0xffff);
-      if (isPassed) {
-        host.write(doorbellOffset(1, kind, 0), value);
-      }
-      return isPassed;
-    };
-    let rings = 0;
-    let reaped = 0;
-    let pushed = 0;
-    while (reaped < 300) {
-      while (pushed - reaped < 10 && pushed < 300) {
-        host.push(1, { opcode: pushed % 4 === 0 ? EchoIo.LATER : 2, cdw10: pushed++ });
-        rings += move('sq', queue.tail) ? 1 : 0;
-        host.port.executor.runUntilIdle(1);
-      }
-      host.run();
-      const before = host.model.writeRegister;
-      let head = -1;
-      host.model.writeRegister = (_bar, _offset, _length, value) => {
-        head = value;
+  it.each(['msi-x', 'intx'] as const)(
+    'work by shadow doorbells: positions in memory, doorbells only when EventIdx asks, interrupts by %s (B.5)',
+    (interrupts) => {
+      const { host } = rig(mode);
+      host.port.interruptMode = interrupts;
+      host.enable();
+      host.createQueue(1, 16);
+      const shadow = host.alloc(4096);
+      const events = host.alloc(4096);
+      host.bytes(shadow, 4096).fill(0);
+      host.bytes(events, 4096).fill(0);
+      const queue = host.queues[1]!;
+      expect(
+        host.admin({ opcode: ADMIN_OPCODE.DOORBELL_BUFFER_CONFIG, prp1: shadow, prp2: events }).status,
+      ).toBe(0);
+      const at = (base: number, kind: 'sq' | 'cq'): number =>
+        base - HOST_BASE + doorbellOffset(1, kind, 0) - 0x1000;
+      /** As a host does: the shadow first, the doorbell when the position passes EventIdx. */
+      const move = (kind: 'sq' | 'cq', value: number): boolean => {
+        const old = host.view.getUint32(at(shadow, kind), true);
+        host.view.setUint32(at(shadow, kind), value, true);
+        const event = host.view.getUint32(at(events, kind), true);
+        const isPassed = ((value - event - 1) & 0xffff) < ((value - old) & 0xffff);
+        if (isPassed) {
+          host.write(doorbellOffset(1, kind, 0), value);
+        }
+        return isPassed;
       };
-      reaped += host.reap(1).length;
-      host.model.writeRegister = before;
-      expect(head).toBeGreaterThanOrEqual(0);
-      move('cq', head);
-    }
-    expect(rings).toBeLessThan(300);
-    expect(queue.completions.map((one) => one.dw0).sort((a, b) => a - b)).toEqual(
-      Array.from({ length: 300 }, (_, i) => i),
-    );
-  });
+      let rings = 0;
+      let reaped = 0;
+      let pushed = 0;
+      while (reaped < 300) {
+        while (pushed - reaped < 10 && pushed < 300) {
+          host.push(1, { opcode: pushed % 4 === 0 ? EchoIo.LATER : 2, cdw10: pushed++ });
+          rings += move('sq', queue.tail) ? 1 : 0;
+          host.port.executor.runUntilIdle(1);
+        }
+        host.run();
+        const before = host.model.writeRegister;
+        let head = -1;
+        host.model.writeRegister = (_bar, _offset, _length, value) => {
+          head = value;
+        };
+        reaped += host.reap(1).length;
+        host.model.writeRegister = before;
+        expect(head).toBeGreaterThanOrEqual(0);
+        move('cq', head);
+        host.run();
+        expect(host.port.isIntxAsserted && reaped === pushed).toBe(false);
+      }
+      expect(rings).toBeLessThan(300);
+      expect(queue.completions.map((one) => one.dw0).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 300 }, (_, i) => i),
+      );
+    },
+  );
 });
 
 describe('the queue engine', () => {
@@ -157,7 +163,7 @@ describe('the queue engine', () => {
     host.enable();
     host.createQueue(1, 64);
     const interrupts = host.port.interrupts.length;
-    const before = { ...model.engine.counts };
+    const before = { ...model.engine.counts, writes: model.engine.completionWrites };
     for (let i = 0; i < 40; i++) {
       host.push(1, { opcode: 2 });
     }
@@ -165,7 +171,7 @@ describe('the queue engine', () => {
     host.run();
     expect(host.reap(1)).toHaveLength(40);
     expect(model.engine.counts.fetches - before.fetches).toBe(1);
-    expect(model.engine.counts.completionWrites - before.completionWrites).toBe(1);
+    expect(model.engine.completionWrites - before.writes).toBe(1);
     expect(host.port.interrupts.slice(interrupts)).toEqual([1]);
   });
 
@@ -179,7 +185,7 @@ describe('the queue engine', () => {
     host.ring(1);
     host.run();
     host.reap(1);
-    const before = { ...model.engine.counts };
+    const before = { ...model.engine.counts, writes: model.engine.completionWrites };
     for (let i = 0; i < 40; i++) {
       host.push(1, { opcode: 2 });
     }
@@ -187,7 +193,7 @@ describe('the queue engine', () => {
     host.run();
     expect(host.reap(1)).toHaveLength(40);
     expect(model.engine.counts.fetches - before.fetches).toBe(2);
-    expect(model.engine.counts.completionWrites - before.completionWrites).toBe(2);
+    expect(model.engine.completionWrites - before.writes).toBe(2);
   });
 
   it('says which entries it took in SQHD (4.2.1)', () => {
@@ -220,6 +226,51 @@ describe('the queue engine', () => {
     host.createQueue(1, 8);
     const completion = host.execute(1, { opcode: 2, flags: 1 << 8 });
     expect(completion).toMatchObject({ status: NVME_STATUS.INVALID_FIELD, dnr: true, more: true });
+  });
+
+  it.each(MODES)('runs Compare and Write as one when fused, on a bus that answers: %s (3.4.2)', (mode) => {
+    const model = new NvmeController({ namespaces: [{ sizeBlocks: 64 }] });
+    const host = new BenchHost(model, mode);
+    host.enable();
+    host.createQueue(1, 8);
+    const [compared, written] = [host.alloc(4096), host.alloc(4096)];
+    const half = (opcode: number, fuse: number, page: number) =>
+      host.push(1, { opcode, flags: fuse << 8, nsid: 1, prp1: page, cdw12: 0 });
+    const pair = (): number[] => {
+      const cids = [half(5, 1, compared), half(1, 2, written)];
+      host.ring(1);
+      host.run();
+      const found = host.reap(1);
+      expect(found.map((one) => one.cid)).toEqual(cids);
+      return found.map((one) => one.status);
+    };
+    host.bytes(written, 512).fill(3);
+    expect(pair()).toEqual([NVME_STATUS.COMPARE_FAILURE, NVME_STATUS.ABORTED_FAILED_FUSED]);
+    host.execute(1, { opcode: 2, nsid: 1, prp1: compared });
+    expect(pair()).toEqual([0, 0]);
+    host.execute(1, { opcode: 2, nsid: 1, prp1: compared });
+    expect(host.bytes(compared, 512).every((byte) => byte === 3)).toBe(true);
+  });
+
+  it('aborts halves of fused pairs that have no other half (3.4.2)', () => {
+    const host = new BenchHost(new NvmeController({ namespaces: [{ sizeBlocks: 64 }] }));
+    host.enable();
+    host.createQueue(1, 8);
+    const page = host.alloc(4096);
+    const status = (...fuses: number[]): number[] => {
+      for (const fuse of fuses) {
+        host.push(1, { opcode: fuse === 1 ? 5 : 1, flags: fuse << 8, nsid: 1, prp1: page });
+      }
+      host.ring(1);
+      host.run();
+      return host.reap(1).map((one) => one.status);
+    };
+    const missing = NVME_STATUS.ABORTED_MISSING_FUSED;
+    expect(status(1)).toEqual([missing]);
+    expect(status(2)).toEqual([missing]);
+    expect(status(1, 0)).toEqual([missing, 0]);
+    expect(status(1, 1)).toEqual([missing, missing]);
+    expect(status(3)).toEqual([NVME_STATUS.INVALID_FIELD]);
   });
 
   it('serves all queues with few slots', () => {
@@ -370,6 +421,29 @@ describe('errors on purpose', () => {
     expect(host.reap(0)).toMatchObject([{ status: 0 }]);
     expect(host.reap(1).map((one) => one.status)).toEqual([8, 8, 8]);
     expect(model.snapshot().commandsInWork).toBe(0);
+  });
+
+  it('leave slots that others waited for when lost commands are given up', () => {
+    const faults = new FaultPlan().add({ queue: 1, count: 100, action: { kind: 'drop' } });
+    const { host } = rig('done', { commandSlots: 32 }, { faults });
+    host.enable();
+    host.createQueue(1, 64);
+    host.createQueue(2, 64);
+    // All slots but one for the command that deletes the queue.
+    for (let i = 0; i < 31; i++) {
+      host.push(1, { opcode: 2 });
+    }
+    host.ring(1);
+    host.run();
+    for (let i = 0; i < 8; i++) {
+      host.push(2, { opcode: EchoIo.LATER });
+    }
+    host.push(0, { opcode: ADMIN_OPCODE.DELETE_IO_SQ, cdw10: 1 });
+    host.ring(0);
+    host.ring(2);
+    host.run();
+    expect(host.reap(0)).toMatchObject([{ status: 0 }]);
+    expect(host.reap(2)).toHaveLength(8);
   });
 
   it('flip the phase tag, so that the host sees nothing', () => {
