@@ -316,7 +316,7 @@ describe('a controller memory buffer that cannot be (nvme-cmb section 6)', () =>
     expect(bench.fake.propertyWrites.filter(({ offset }) => offset === 0x50)).toEqual([]);
   });
 
-  it('is not used: outside its BAR, in a BAR that is not there, of a unit that means nothing, at an address it refuses', () => {
+  it('is not used: outside its BAR, in a BAR that is not there, of a unit that means nothing, at an address it refuses (EC-154)', () => {
     const none = [
       memory((at, real) => (at === CMBLOC.offset && real !== 0 ? 2 | (0x100 << 12) : real)),
       memory((at, real) => (at === CMBLOC.offset && real !== 0 ? 2 | (0xfffff << 12) : real)),
