@@ -91,7 +91,7 @@ export class Bus {
     return addBridge(this.hostBridge.fabric, this, device, fn, description);
   }
 
-  /** Adds a bridge to conventional PCI. @throws {FabricError} */
+  /** Adds a bridge of any kind that can be on this bus: to conventional PCI, or a port of a switch. @throws {FabricError} */
   addBridge(device: number, fn: number, description: PortDescription): FabricFunction {
     const added = addBridge(this.hostBridge.fabric, this, device, fn, description);
     cardArrived(this);

@@ -144,17 +144,25 @@ class TreeBuilder {
   }
 
   #switch(bus: Bus, node: LabSwitch): void {
-    const { upstream, downstream } = bus.addSwitch(
-      portDescription('switch-upstream', { ...node, port: 0, slot: null, isHotPlug: false }),
-      node.below.map((port) => portDescription('switch-downstream', port)),
-      node.below.map(({ device }) => device),
-    );
+    const description = portDescription('switch-upstream', {
+      ...node,
+      port: 0,
+      slot: null,
+      isHotPlug: false,
+    });
+    const upstream = bus.addBridge(node.device, node.function, description);
     this.#functions.push({ node, fn: upstream, model: null });
-    for (const [index, port] of node.below.entries()) {
-      this.#functions.push({ node: port, fn: downstream[index]!, model: null });
-    }
-    for (const [index, port] of node.below.entries()) {
-      this.#slot(downstream[index]!.secondaryBus!, port.below);
+    const ports = node.below.map((port) => {
+      const fn = upstream.secondaryBus!.addBridge(
+        port.device,
+        port.function,
+        portDescription('switch-downstream', port),
+      );
+      this.#functions.push({ node: port, fn, model: null });
+      return { port, fn };
+    });
+    for (const { port, fn } of ports) {
+      this.#slot(fn.secondaryBus!, port.below);
     }
   }
 

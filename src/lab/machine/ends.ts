@@ -2,9 +2,10 @@
  * The ends of a transfer on a lab machine: namespaces and iopmem disks by the names that people use, opened through their
  * drivers, and the bytes that a device itself holds, which no request on the fabric is needed to look at.
  */
-import type { BlockTarget } from '../../access/index.ts';
+import type { BlockTarget, Span } from '../../access/index.ts';
 import { type Bdf, LabError } from '../../base/index.ts';
 import { MemoryEndpoint, type NvmeController } from '../../devices/index.ts';
+import { IopmemDisk } from '../../drivers/index.ts';
 import type { Memory } from '../../fabric/index.ts';
 import type { MachineIndex } from '../../topology/index.ts';
 import type { LabNamespace } from '../file/index.ts';
@@ -94,8 +95,24 @@ export function openLabEnd(
   options: { readonly isReadOnly: boolean },
 ): BlockTarget {
   return end.nsid === null
-    ? machine.disks.find(({ name }) => name === end.label)!.disk!
+    ? openDisk(machine, end)
     : machine.boundAt(end.bdf)!.nvme!.openNamespace(end.nsid, options);
+}
+
+/** Another handle of the disk, so that closing it does not end the machine's own. */
+function openDisk(machine: LabMachine, end: LabEnd): IopmemDisk {
+  const { function: name, ...entry } = machine.lab.iopmem.find((each) => each.name === end.label)!;
+  return new IopmemDisk({
+    ...entry,
+    label: end.label,
+    fn: machine.member(name)!.platform,
+    direct: labEndMemory(machine, end),
+  });
+}
+
+/** All of an end's blocks as memory that devices may map; null where they are none. Stays the machine's. */
+export function labEndMemory(machine: LabMachine, end: LabEnd): Span | null {
+  return machine.disks.find(({ name }) => name === end.label)?.disk?.direct ?? null;
 }
 
 /** Bytes that are looked at together where content lies in a file. */

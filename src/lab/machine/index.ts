@@ -7,6 +7,7 @@ export {
   findLabEnd,
   type LabEnd,
   type LabRange,
+  labEndMemory,
   labEnds,
   type MediaDifference,
   openLabEnd,

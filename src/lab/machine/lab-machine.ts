@@ -207,6 +207,30 @@ export class LabMachine {
     return this.#machine;
   }
 
+  /**
+   * What the operating system does when something was plugged in or pulled out: looks again, unbinds what is gone, takes its
+   * peer memory back from whoever holds it. New functions are there to look at; no driver is bound to them.
+   * @returns functions that are new, and those that are gone
+   */
+  rescan(): { readonly added: readonly Bdf[]; readonly gone: readonly Bdf[] } {
+    const added = this.platform.rescan().map(({ bdf }) => bdf);
+    if (added.length > 0) {
+      const measured = new Map(measureResources(this.fabric));
+      for (const bdf of added) {
+        this.#resources.set(bdf, measured.get(bdf) ?? []);
+      }
+    }
+    const gone = [...this.#bound.keys()].filter((bdf) => this.platform.functionAt(bdf) === undefined);
+    for (const bdf of gone) {
+      this.#bound.delete(bdf);
+      if (this.p2pdma.provider(bdf) !== undefined) {
+        this.run(this.p2pdma.remove(bdf, 'revoke'));
+      }
+    }
+    this.forgetMachine();
+    return { added, gone };
+  }
+
   /** Peer memory was taken or given back, which `machine()` shows too. */
   forgetMachine(): void {
     this.#machine = undefined;

@@ -144,7 +144,7 @@ export function nvmeOptions(
     queueCount: device.queues,
     queueEntriesMax: device.queueEntries,
     vectorCount: device.interrupts === 'msi-x' ? device.vectors : 0,
-    msiVectorCount: device.interrupts === 'msi' ? device.vectors : 0,
+    msiVectorCount: device.interrupts === 'msi' ? messageCount(device.vectors) : 0,
     volatileWriteCache: device.hasVolatileWriteCache,
     seed: nameSeed(options.seed, device.serial),
     express,
@@ -179,12 +179,17 @@ function plainModel(
     bars: device.bars.map(barOptions),
     express,
     msix,
-    msiVectorCount: wantsMsi ? 2 ** Math.floor(Math.log2(Math.min(32, Math.max(1, device.vectors)))) : 0,
+    msiVectorCount: wantsMsi ? messageCount(device.vectors) : 0,
     interruptPin: device.interrupts === 'none' ? 0 : 1,
     sriov: device.sriov === null ? null : sriovOf(device, device.sriov, express, storage),
     isPersistent: device.kind === 'memory',
     storage,
   });
+}
+
+/** Messages that MSI can have of the vectors that are wanted: a power of two, 32 at most. PCIe Base 6.0, 7.7.1.2. */
+function messageCount(vectors: number): number {
+  return 2 ** Math.floor(Math.log2(Math.min(32, Math.max(1, vectors))));
 }
 
 function barOptions(bar: LabBar) {

@@ -36,6 +36,21 @@ async function copyBetween(machine: LabMachine, span: Span) {
   return { result, counts };
 }
 
+test('a drive that is pulled out during a copy through its memory ends the copy, and the machine goes on without it', async () => {
+  const machine = boot('eideticom');
+  const { bdf, fn } = machine.member('nvme0')!;
+  const span = machine.p2pdma.allocSpan(bdf, 16 * 2 ** 17);
+  const copying = copyBetween(machine, span);
+  machine.queue.runUntilIdle(10);
+  machine.fabric.surpriseRemove(fn.device.bus.bridge!);
+  expect(machine.rescan()).toEqual({ added: [], gone: [bdf] });
+  const { result } = await copying;
+  expect(result.outcome).toBe('failed');
+  expect(result.copiedBytes).toBeLessThan(LENGTH);
+  expect(machine.p2pdma.provider(bdf)).toBe(undefined);
+  expect(machine.machine().functions.some((each) => each.bdf === bdf)).toBe(false);
+});
+
 describe('the machine of the demo', () => {
   test('comes up with its drives bound and their controller memory published', () => {
     const machine = boot('eideticom');

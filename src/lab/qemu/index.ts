@@ -1,0 +1,9 @@
+/**
+ * A lab as a virtual machine: QEMU 7.2's command line for it, what QEMU changes, and the lab as QEMU will really show it, so that
+ * verdicts for the simulated machine can be held against those of a real kernel.
+ *
+ * Leaves out on purpose: starting QEMU, a kernel and what runs in the guest. Read `export-lab.ts` first: it makes the lab that
+ * QEMU can build; `qemu-command.ts` only writes it down.
+ */
+export { asExported } from './export-lab.ts';
+export { type QemuCommand, type QemuOptions, qemuCommand } from './qemu-command.ts';
