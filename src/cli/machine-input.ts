@@ -1,9 +1,13 @@
-/** `-m`, `--sysroot`, `--lspci`: from what a person named to a `Machine`. The kind is found from the content. */
+/**
+ * `-m`, `--sysroot`, `--lspci` and `lab FILE`: from what a person named to a `Machine`. The kind is found from the content.
+ * What labs need is loaded when there is one.
+ */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { InputError, UsageError } from '../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../linux/index.ts';
 import {
   archiveTree,
+  decodeText,
   type FileTree,
   isGzip,
   type Machine,
@@ -13,12 +17,23 @@ import {
   recognise,
   TAR_BYTES_MAX,
 } from '../topology/index.ts';
+import type { Io } from './io.ts';
 
 export interface MachineOptions {
   readonly machine?: string;
   readonly sysroot?: string;
   readonly lspci?: string;
+  /** Of `peerlane lab FILE`: must be a lab file. */
+  readonly lab?: string;
 }
+
+/** What a person named, as far as it had to be looked at to know what it is. */
+export type MachineSource =
+  | { readonly kind: 'live'; readonly path: 'live' }
+  | { readonly kind: 'sysroot'; readonly path: string }
+  | { readonly kind: 'lab'; readonly path: string; readonly text: string }
+  /** An archive, or the output of a program. */
+  | { readonly kind: 'snapshot'; readonly path: string; readonly bytes: Uint8Array };
 
 /** The largest snapshot of a real machine is a few megabytes. */
 const INPUT_BYTES_MAX = 256 * 2 ** 20;
@@ -27,52 +42,129 @@ const INPUT_BYTES_MAX = 256 * 2 ** 20;
  * @throws {UsageError} USAGE_TWO_MACHINES
  * @throws {InputError} INPUT_NO_PCI when the machine has no PCI functions; INPUT_MISSING, INPUT_UNREADABLE, INPUT_TOO_LARGE,
  *   INPUT_UNKNOWN and what the readers throw
+ * @throws {LabError} a lab file with mistakes
  */
-export async function loadMachine(options: MachineOptions): Promise<Machine> {
-  return readMachine(namedMachine(options));
+export async function loadMachine(options: MachineOptions, io: Pick<Io, 'err'>): Promise<Machine> {
+  return machineOfSource(await openMachine(options), io);
 }
 
-/** `live` when nothing was named. @throws {UsageError} USAGE_TWO_MACHINES */
-export function namedMachine(options: MachineOptions): string {
-  const named = [options.machine, options.sysroot, options.lspci].filter((value) => value !== undefined);
+/** Looks at what was named, without making a machine of it. Errors as `loadMachine`. */
+export async function openMachine(options: MachineOptions): Promise<MachineSource> {
+  const named = Object.entries({
+    machine: options.machine,
+    sysroot: options.sysroot,
+    lspci: options.lspci,
+    lab: options.lab,
+  }).filter(([, value]) => value !== undefined);
   if (named.length > 1) {
     throw new UsageError('USAGE_TWO_MACHINES', {
-      message: 'more than one of --machine, --sysroot and --lspci was given',
+      message: `more than one machine was given: ${named
+        .map(([name]) => (name === 'lab' ? '`lab FILE`' : `--${name}`))
+        .join(' and ')}`,
       hint: 'they are spellings of the same option: give one',
     });
   }
-  return named[0] ?? 'live';
+  return options.lab === undefined ? openPath(named[0]?.[1] ?? 'live') : openLabFile(options.lab);
 }
 
 /** `live`, or the path of anything that describes a machine. */
-export function readMachine(where: string): Machine {
-  const machine =
-    where === 'live'
-      ? readSysfs(liveTree(), { kind: 'live', label: 'live', gunzip: boundedGunzip })
-      : readPath(where);
+export async function readMachine(where: string, io: Pick<Io, 'err'>): Promise<Machine> {
+  return machineOfSource(await openPath(where), io);
+}
+
+/** A file that a person says is a lab: what is wrong with it is told as of a lab. */
+export function openLabFile(path: string): MachineSource & { readonly kind: 'lab' } {
+  statOf(path);
+  const bytes = readWhole(path);
+  try {
+    return { kind: 'lab', path, text: decodeText(bytes, path) };
+  } catch (error) {
+    if (!(error instanceof InputError)) {
+      throw error;
+    }
+    throw new InputError(error.code, {
+      message: error.message,
+      hint: 'a lab file is text that says `peerlane: lab/1`; other descriptions of a machine are read with -m',
+      detail: error.detail,
+      cause: error,
+    });
+  }
+}
+
+async function openPath(path: string): Promise<MachineSource> {
+  if (path === 'live') {
+    return { kind: 'live', path };
+  }
+  if (statOf(path).isDirectory()) {
+    return { kind: 'sysroot', path };
+  }
+  const stored = readWhole(path);
+  const bytes = isGzip(stored) ? unpack(stored, path) : stored;
+  const text = await labText(bytes);
+  return text === undefined ? { kind: 'snapshot', path, bytes } : { kind: 'lab', path, text };
+}
+
+/** The marker of a lab file stands within so many bytes; comments may stand before it. */
+const LAB_HEAD_BYTES = 65_536;
+
+/** The text of a lab file; undefined for anything else. */
+async function labText(bytes: Uint8Array): Promise<string | undefined> {
+  if (recognise(bytes) === 'tar') {
+    return undefined;
+  }
+  try {
+    // Only a file that names us can be one, and the readers of all others need not wait for what labs need.
+    if (!decodeText(bytes.subarray(0, LAB_HEAD_BYTES), '').includes('peerlane')) {
+      return undefined;
+    }
+    const { looksLikeLab } = await import('../lab/index.ts');
+    const text = decodeText(bytes, '');
+    return looksLikeLab(text) ? text : undefined;
+  } catch (error) {
+    if (error instanceof InputError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+async function machineOfSource(source: MachineSource, io: Pick<Io, 'err'>): Promise<Machine> {
+  const machine = await readSource(source, io);
   if (machine.functions.length === 0) {
     throw new InputError('INPUT_NO_PCI', {
-      message: `${where === 'live' ? 'this machine' : where} has no PCI functions`,
+      message: `${source.kind === 'live' ? 'this machine' : source.path} has no PCI functions`,
       hint:
-        where === 'live'
-          ? 'try `peerlane demo`, or -m with a snapshot of another machine'
+        source.kind === 'live'
+          ? 'try `peerlane demo`, or -m with a lab file or a snapshot of another machine'
           : 'is it the right file?',
-      detail: { where },
+      detail: { where: source.path },
     });
   }
   return machine;
 }
 
-function readPath(path: string): Machine {
-  if (statOf(path).isDirectory()) {
-    return readSysroot(directoryTree(path), path);
+async function readSource(source: MachineSource, io: Pick<Io, 'err'>): Promise<Machine> {
+  switch (source.kind) {
+    case 'live':
+      return readSysfs(liveTree(), { kind: 'live', label: 'live', gunzip: boundedGunzip });
+    case 'sysroot':
+      return readSysroot(directoryTree(source.path), source.path);
+    case 'lab': {
+      const { bootLab, machineOf, warnOfBoot } = await import('./lab/boot.ts');
+      const lab = bootLab(source.path, source.text);
+      warnOfBoot(lab, io);
+      return machineOf(lab);
+    }
+    case 'snapshot':
+      return recognise(source.bytes) === 'tar'
+        ? readSysfs(archiveTree(source.bytes, source.path), {
+            kind: 'archive',
+            label: source.path,
+            gunzip: boundedGunzip,
+          })
+        : // Text of lspci may print names only; the list they came from is asked for when it does.
+          readTextBytes(source.bytes, source.path, { pciIds: () => pciIdsText(liveTree()) });
   }
-  const stored = readWhole(path);
-  const bytes = isGzip(stored) ? unpack(stored, path) : stored;
-  return recognise(bytes) === 'tar'
-    ? readSysfs(archiveTree(bytes, path), { kind: 'archive', label: path, gunzip: boundedGunzip })
-    : // Text of lspci may print names only; the list they came from is asked for when it does.
-      readTextBytes(bytes, path, { pciIds: () => pciIdsText(liveTree()) });
 }
 
 /** Folders without which there are no functions. */
@@ -118,7 +210,7 @@ function unreadable(path: string, error: unknown): InputError {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new InputError('INPUT_MISSING', {
       message: `${path}: no such file or directory`,
-      hint: '-m takes `live` or the path of a snapshot, sysroot, lspci text, hwloc or NCCL XML, or udev export',
+      hint: '-m takes `live` or the path of a lab file, snapshot, sysroot, lspci text, hwloc or NCCL XML, or udev export',
       detail: { path },
       cause: error,
     });

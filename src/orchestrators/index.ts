@@ -8,8 +8,17 @@
  */
 export * from './buffer.ts';
 export * from './copy.ts';
+export * from './fio/index.ts';
+export { flushTarget } from './flush.ts';
 export * from './latency.ts';
 export * from './load.ts';
+export * from './p2pcopy.ts';
+export {
+  checkHostAccess,
+  fillChunk,
+  type HostAccessResult,
+  type P2pCopyCheck,
+} from './p2pcopy-check.ts';
 export * from './route.ts';
 export * from './transfer.ts';
 export { Verifier, type VerifyOptions, type VerifyResult } from './verify.ts';

@@ -25,6 +25,7 @@ export class LatencyHistogram {
   readonly #counts = new Float64Array(BUCKETS);
   #count = 0;
   #sumNs = 0;
+  #sumSquares = 0;
   #minNs = Number.POSITIVE_INFINITY;
   #maxNs = 0;
 
@@ -39,6 +40,7 @@ export class LatencyHistogram {
     this.#counts[bucket] = this.#counts[bucket]! + 1;
     this.#count++;
     this.#sumNs += ns;
+    this.#sumSquares += ns * ns;
     if (ns < this.#minNs) {
       this.#minNs = ns;
     }
@@ -54,8 +56,27 @@ export class LatencyHistogram {
     }
     this.#count += other.#count;
     this.#sumNs += other.#sumNs;
+    this.#sumSquares += other.#sumSquares;
     this.#minNs = Math.min(this.#minNs, other.#minNs);
     this.#maxNs = Math.max(this.#maxNs, other.#maxNs);
+  }
+
+  /** Standard deviation of everything recorded; 0 of less than two values. */
+  get deviationNs(): number {
+    if (this.#count < 2) {
+      return 0;
+    }
+    const mean = this.#sumNs / this.#count;
+    return Math.sqrt(Math.max(0, this.#sumSquares / this.#count - mean * mean));
+  }
+
+  /** How many were at most `limitNs`, up to the width of a bucket. */
+  countUpTo(limitNs: number): number {
+    let count = 0;
+    for (let bucket = 0; bucket < BUCKETS && firstOf(bucket) <= limitNs; bucket++) {
+      count += this.#counts[bucket]!;
+    }
+    return count;
   }
 
   /**
@@ -101,6 +122,10 @@ function bucketOf(ns: number): number {
   const octave = Math.min(exponent - SUB_BITS + 1, OCTAVES);
   const bucket = octave * SUB_COUNT + (Math.floor(ns / 2 ** (octave - 1)) - SUB_COUNT);
   return Math.min(bucket, BUCKETS - 1);
+}
+
+function firstOf(bucket: number): number {
+  return bucket === 0 ? 0 : lastOf(bucket - 1) + 1;
 }
 
 function lastOf(bucket: number): number {

@@ -22,8 +22,13 @@ export interface WorkItem {
 
 /** Where items come from. */
 export interface Work {
-  /** Fills `item` with what comes next; false when there is nothing more. Not called again after false. */
-  next(item: WorkItem): boolean;
+  /**
+   * Fills `item` with what comes next; false when there is nothing more. Not called again after false.
+   * @param spanOffsetBytes  where in the span the item's bytes will be; nothing else uses them until it is done
+   */
+  next(item: WorkItem, spanOffsetBytes: number): boolean;
+  /** An item is complete: its bytes lie in the span until this returns. Failed items are not told. */
+  done?(item: WorkItem, spanOffsetBytes: number): void;
 }
 
 export interface TransferOptions {
@@ -170,7 +175,7 @@ export class Transfer {
         this.#retire(slot);
         return;
       }
-      if (!this.#options.work.next(slot)) {
+      if (!this.#options.work.next(slot, slot.spanOffsetBytes)) {
         this.#isOut = true;
         this.#retire(slot);
         return;
@@ -214,6 +219,7 @@ export class Transfer {
         this.bytesWritten += slot.lengthBytes;
       }
       this.itemLatency.record(now - slot.startedNs);
+      this.#options.work.done?.(slot, slot.spanOffsetBytes);
       slot.state = IDLE;
       this.itemsDone++;
       this.bytesDone += slot.lengthBytes;

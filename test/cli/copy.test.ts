@@ -279,8 +279,8 @@ describe.skipIf(!canRun)('peerlane bench', () => {
 });
 
 describe('consent to overwrite a device', () => {
-  const disk = { path: '/dev/x', holds: ['an ext4 file system', 'swap space'] };
-  const consent = async (yes: boolean, end: { path: string; holds?: readonly string[] }) => {
+  const disk = { label: '/dev/x', holds: ['an ext4 file system', 'swap space'] };
+  const consent = async (yes: boolean, end: { label: string; holds: readonly string[] }) => {
     const said: string[] = [];
     const io = {
       ask: async (question: string) => {
@@ -303,8 +303,10 @@ describe('consent to overwrite a device', () => {
   });
 
   it('says nothing of a device that is not known to hold anything', async () => {
-    expect(await consent(false, { path: '/dev/x' })).toEqual(['Overwrite /dev/x with /dev/y? [y/N] ']);
-    expect(await consent(true, { path: '/dev/x', holds: [] })).toEqual([]);
+    expect(await consent(false, { label: '/dev/x', holds: [] })).toEqual([
+      'Overwrite /dev/x with /dev/y? [y/N] ',
+    ]);
+    expect(await consent(true, { label: '/dev/x', holds: [] })).toEqual([]);
   });
 });
 

@@ -58,6 +58,8 @@ describe('the program', () => {
       'copy',
       'bench',
       'demo',
+      'lab',
+      'import',
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     }

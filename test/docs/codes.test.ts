@@ -25,7 +25,7 @@ describe('codes that scripts depend on', () => {
   const text = sources();
 
   it('has every error code of the source in docs/errors.md, and no other', () => {
-    const used = [...text.matchAll(/'((?:INPUT|LAB|TOPO|P2P|COPY|HOST|FABRIC|USAGE)_[A-Z0-9_]+)'/g)].map(
+    const used = [...text.matchAll(/'((?:INPUT|FIO|LAB|TOPO|P2P|COPY|HOST|FABRIC|USAGE)_[A-Z0-9_]+)'/g)].map(
       (match) => match[1]!,
     );
     // Prefixes that other names share: only where an error is made of them.

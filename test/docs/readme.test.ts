@@ -9,8 +9,12 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/```console\n\$ npx peerlane ([^\n]+)\n([\s\S]*?)\n```/g)];
 
 describe('README', () => {
-  it('has five examples', () => {
-    expect(blocks.length).toBe(5);
+  it('shows the demo first, then a lab, then five examples', () => {
+    expect(blocks.map((block) => block[1]!.split(' ')[0])).toEqual([
+      'demo',
+      'lab',
+      ...Array.from({ length: 5 }, () => '-m'),
+    ]);
   });
 
   it.each(blocks.map((block) => [block[1]!, block[2]!]))(

@@ -1,7 +1,7 @@
-/** `peerlane bench`: the copy engine as a load generator, peer memory against host memory in alternating rounds. */
-import { type Span, STATUS } from '../../access/index.ts';
+/** `peerlane bench`: the copy engine as a load generator, peer memory against host memory in alternating rounds; also on a lab. */
+import { type BlockTarget, type Span, STATUS } from '../../access/index.ts';
 import { UsageError } from '../../base/index.ts';
-import { allocateHostMemory, type LinuxBlockTarget, liveTree, openBlockTarget } from '../../linux/index.ts';
+import type { LabTraffic } from '../../lab/index.ts';
 import {
   Load,
   type LoadMode,
@@ -12,11 +12,14 @@ import {
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
 import { formatBytes } from '../render/style.ts';
+import { sumTraffic, trafficLines } from '../render/traffic.ts';
 import { formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
 import { confirmWrite } from '../transfer/consent.ts';
-import { assertDifferent, type End, existingEnd, writableEnd } from '../transfer/ends.ts';
+import type { TransferEnd, TransferMachine } from '../transfer/machine.ts';
+import { nowNs, openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import {
   allocateBuffer,
+  assertDifferent,
   failureJson,
   printRefusals,
   resolveRoute,
@@ -25,7 +28,7 @@ import {
 } from '../transfer/route.ts';
 import { watchSignals } from '../transfer/signals.ts';
 
-export interface BenchCommandOptions {
+export interface BenchCommandOptions extends TransferMachineOptions {
   /** One; for `copy` two: from, to. */
   readonly targets: readonly string[];
   readonly mode: LoadMode;
@@ -47,31 +50,41 @@ export interface BenchCommandOptions {
 
 const EXIT_FAILED = 3;
 const DEFAULT_SECONDS = 5;
-const nowNs = (): number => performance.now() * 1e6;
+/** On a lab time says nothing, and the same work every time makes its byte counts comparable. */
+const DEFAULT_LAB_COUNT = 1000;
 
 /**
  * @returns 0 measured, 3 a request failed, 128 + n stopped by a signal
  * @throws PeerlaneError with exit status 1 when no peer route is allowed, 2 for mistakes and refusals for safety
  */
 export async function runBench(options: BenchCommandOptions, io: Io): Promise<number> {
-  const ends = endsOf(options);
+  const machine = await openTransferMachine(options, 'bench', io);
+  try {
+    return await benchOn(machine, options, io);
+  } finally {
+    machine.close();
+  }
+}
+
+async function benchOn(machine: TransferMachine, options: BenchCommandOptions, io: Io): Promise<number> {
+  const ends = endsOf(machine, options);
   const writtenEnd = options.mode === 'read' ? undefined : ends.at(-1);
-  const choice = chosenRoute(options, ends, io);
-  if (writtenEnd !== undefined) {
+  const choice = chosenRoute(machine, options, ends, io);
+  if (writtenEnd !== undefined && writtenEnd.atStake !== 'nothing') {
     // A load destroys files as well as devices, so both need consent.
     await confirmWrite(io, options.yes, writtenEnd, "the load's data");
   }
-  const targets: LinuxBlockTarget[] = [];
+  const targets: BlockTarget[] = [];
   const spans: Span[] = [];
   try {
     for (const end of ends) {
       const write = end === writtenEnd;
-      targets.push(openBlockTarget(end.path, { look: liveTree, write, depth: options.depth, expected: end }));
+      targets.push(end.open({ write, depth: options.depth }).target);
     }
     const source = targets[0]!;
     const target = targets.at(-1)!;
-    const { depth, sides } = sidesOf(options, choice, targets, spans);
-    const measured = await measure(options, source, target, depth, sides, io);
+    const { depth, sides } = sidesOf(machine, options, choice, targets, spans);
+    const measured = await measure(machine, options, source, target, depth, sides, io);
     return await finish(measured, choice, depth, options, io);
   } finally {
     for (const target of targets) {
@@ -83,7 +96,7 @@ export async function runBench(options: BenchCommandOptions, io: Io): Promise<nu
   }
 }
 
-function endsOf(options: BenchCommandOptions): readonly End[] {
+function endsOf(machine: TransferMachine, options: BenchCommandOptions): readonly TransferEnd[] {
   const { targets, mode } = options;
   const wanted = mode === 'copy' ? 2 : 1;
   if (targets.length !== wanted) {
@@ -92,8 +105,11 @@ function endsOf(options: BenchCommandOptions): readonly End[] {
       hint: wanted === 2 ? 'peerlane bench --mode copy /dev/nvme0n1 /dev/nvme1n1' : 'name one device or file',
     });
   }
-  const ends = targets.map((path, i) =>
-    mode === 'read' || i < targets.length - 1 ? existingEnd(path) : existingWritable(path),
+  const ends = targets.map((name, i) =>
+    mode === 'read' || i < targets.length - 1
+      ? machine.source(name)
+      : // A load is not where files are made: what is not there is a mistake.
+        machine.destination(name, true),
   );
   if (mode === 'copy') {
     assertDifferent(ends[0]!, ends[1]!);
@@ -101,15 +117,14 @@ function endsOf(options: BenchCommandOptions): readonly End[] {
   return ends;
 }
 
-/** A load is not where files are made: what is not there is a mistake. */
-function existingWritable(path: string): End {
-  const end = writableEnd(path);
-  return end.stats === undefined ? existingEnd(path) : end;
-}
-
-function chosenRoute(options: BenchCommandOptions, ends: readonly End[], io: Io): RouteChoice {
+function chosenRoute(
+  machine: TransferMachine,
+  options: BenchCommandOptions,
+  ends: readonly TransferEnd[],
+  io: Io,
+): RouteChoice {
   try {
-    return resolveRoute({ via: options.via, ends, fallback: false });
+    return resolveRoute(machine, { via: options.via, ends, fallback: false });
   } catch (error) {
     printRefusals(io, error);
     if (!options.json) {
@@ -121,13 +136,19 @@ function chosenRoute(options: BenchCommandOptions, ends: readonly End[], io: Io)
 
 /** The memory of each side; both use the depth for which the peer memory has room, so that they can be compared. */
 function sidesOf(
+  machine: TransferMachine,
   options: BenchCommandOptions,
   choice: RouteChoice,
-  targets: readonly LinuxBlockTarget[],
+  targets: readonly BlockTarget[],
   owned: Span[],
 ): { readonly depth: number; readonly sides: readonly LoadSide[] } {
   const unitBytes = Math.max(...targets.map((target) => target.blockBytes));
-  const buffer = allocateBuffer(choice, { chunkBytes: options.block, depth: options.depth }, unitBytes);
+  const buffer = allocateBuffer(
+    machine,
+    choice,
+    { chunkBytes: options.block, depth: options.depth },
+    unitBytes,
+  );
   owned.push(buffer.span);
   if (buffer.chunkBytes < options.block) {
     throw new UsageError('USAGE_SIZE', {
@@ -138,7 +159,7 @@ function sidesOf(
   if (choice.kind === 'host') {
     return { depth: buffer.depth, sides: [{ label: 'host memory', span: buffer.span }] };
   }
-  const host = allocateHostMemory(buffer.chunkBytes * buffer.depth);
+  const host = machine.allocateHost(buffer.chunkBytes * buffer.depth);
   owned.push(host);
   return {
     depth: buffer.depth,
@@ -151,19 +172,26 @@ function sidesOf(
 
 interface Measured {
   readonly result: LoadResult;
+  /** Of all rounds, by label of the side; null on the real machine. */
+  readonly traffic: ReadonlyMap<string, LabTraffic> | null;
   readonly signalStatus: number | undefined;
 }
 
 async function measure(
+  machine: TransferMachine,
   options: BenchCommandOptions,
-  source: LinuxBlockTarget,
-  target: LinuxBlockTarget,
+  source: BlockTarget,
+  target: BlockTarget,
   depth: number,
   sides: readonly LoadSide[],
   io: Io,
 ): Promise<Measured> {
   const smallest = Math.min(source.sizeBytes, target.sizeBytes);
-  const seconds = options.seconds ?? (options.count === undefined ? DEFAULT_SECONDS : undefined);
+  const { simulation } = machine;
+  const count =
+    options.count ?? (simulation !== null && options.seconds === undefined ? DEFAULT_LAB_COUNT : undefined);
+  const seconds = options.seconds ?? (count === undefined ? DEFAULT_SECONDS : undefined);
+  const rounds = new Map<string, LabTraffic[]>();
   const progress = new ProgressLine(io, nowNs);
   const load = new Load({
     source,
@@ -176,22 +204,35 @@ async function measure(
       isRandom: options.random === true,
       seed: options.seed,
       readPercent: options.readPercent,
-      count: options.count,
+      count,
       durationNs: seconds === undefined ? undefined : seconds * 1e9,
     },
     depth,
     sides,
     rounds: options.rounds,
     nowNs,
-    onRound: (side, round, result) =>
+    onRound: (side, round, result) => {
+      if (simulation !== null) {
+        rounds.set(side.label, [...(rounds.get(side.label) ?? []), simulation.traffic()]);
+        simulation.resetTraffic();
+      }
       progress.show(
-        `round ${round + 1} of ${options.rounds}: ${side.label} ${formatRate(result.bytesPerSecond)}`,
-      ),
+        `round ${round + 1} of ${options.rounds}: ${side.label} ${
+          simulation === null ? formatRate(result.bytesPerSecond) : formatBytes(result.bytes)
+        }`,
+      );
+    },
   });
   const signals = watchSignals(() => load.stop());
   try {
+    simulation?.resetTraffic();
     const result = await load.run();
-    return { result, signalStatus: signals.exitStatus() };
+    const traffic = new Map([...rounds].map(([label, each]) => [label, sumTraffic(each)!]));
+    return {
+      result,
+      traffic: simulation === null ? null : traffic,
+      signalStatus: signals.exitStatus(),
+    };
   } finally {
     signals.end();
     progress.clear();
@@ -199,19 +240,20 @@ async function measure(
 }
 
 async function finish(
-  { result, signalStatus }: Measured,
+  measured: Measured,
   choice: RouteChoice,
   depth: number,
   options: BenchCommandOptions,
   io: Io,
 ): Promise<number> {
+  const { result, signalStatus } = measured;
   const status = signalStatus ?? (result.outcome === 'done' ? 0 : EXIT_FAILED);
   io.exitWith?.(status);
   tellTrouble(result, io);
   if (options.json === true) {
-    await io.out(`${JSON.stringify(benchJson(result, choice, depth, options, status), null, 2)}\n`);
+    await io.out(`${JSON.stringify(benchJson(measured, choice, depth, options, status), null, 2)}\n`);
   } else {
-    await io.out(benchText(result, choice, depth, options));
+    await io.out(benchText(measured, choice, depth, options));
   }
   return status;
 }
@@ -230,7 +272,7 @@ function tellTrouble(result: LoadResult, io: Io): void {
 }
 
 function benchText(
-  result: LoadResult,
+  { result, traffic }: Measured,
   choice: RouteChoice,
   depth: number,
   options: BenchCommandOptions,
@@ -241,7 +283,12 @@ function benchText(
     `${options.mode} ${options.targets.join(' to ')}: blocks of ${formatBytes(options.block)}, ${depth} in flight${reduced}, ${offsets}`,
     `route: ${routeText(choice)}`,
   ];
-  const sides = result.sides.filter((side) => side.rounds.length > 0).map(sideLine);
+  const measured = result.sides.filter((side) => side.rounds.length > 0);
+  if (traffic !== null) {
+    const lines = measured.flatMap((side) => simulatedLines(side, traffic.get(side.label)));
+    return `${[...head, ...lines, 'simulated and untimed: bytes are what the fabric carried; there is no bandwidth to tell'].join('\n')}\n`;
+  }
+  const sides = measured.map(sideLine);
   const ratio =
     result.ratio === undefined
       ? []
@@ -252,6 +299,13 @@ function benchText(
 function sideLine(side: SideResult): string {
   const rounds = side.rounds.map((round) => formatRate(round.bytesPerSecond)).join(', ');
   return `${side.label}: ${formatRate(side.bytesPerSecond)}, ${Math.round(side.itemsPerSecond)} requests/s (rounds: ${rounds})`;
+}
+
+function simulatedLines(side: SideResult, traffic: LabTraffic | undefined): readonly string[] {
+  const items = side.rounds.reduce((sum, round) => sum + round.items, 0);
+  const bytes = side.rounds.reduce((sum, round) => sum + round.bytes, 0);
+  const lines = traffic === undefined ? [] : trafficLines(traffic);
+  return [`${side.label}: ${items} requests, ${formatBytes(bytes)}`, ...lines.map((line) => `  ${line}`)];
 }
 
 function latencyRows(side: SideResult) {
@@ -269,9 +323,21 @@ function latencyRows(side: SideResult) {
   return isCopy ? rows : rows.slice(0, 2);
 }
 
+/** A machine without time has no rates; `elapsedNs` is what the rounds took on this computer. */
+function simulatedSide(side: SideResult, traffic: ReadonlyMap<string, LabTraffic>): Record<string, unknown> {
+  return {
+    ...side,
+    rounds: side.rounds.map((round) => ({ ...round, bytesPerSecond: null, itemsPerSecond: null })),
+    bytesPerSecond: null,
+    itemsPerSecond: null,
+    latency: null,
+    traffic: traffic.get(side.label) ?? null,
+  };
+}
+
 /** The contract of `bench --json`. Fields may be added. */
 function benchJson(
-  result: LoadResult,
+  { result, traffic }: Measured,
   choice: RouteChoice,
   depth: number,
   options: BenchCommandOptions,
@@ -288,8 +354,9 @@ function benchJson(
     readPercent: options.mode === 'mixed' ? options.readPercent : null,
     route: routeJson(choice),
     outcome: result.outcome,
-    sides: result.sides,
-    ratio: result.ratio ?? null,
+    isSimulated: traffic !== null,
+    sides: traffic === null ? result.sides : result.sides.map((side) => simulatedSide(side, traffic)),
+    ratio: traffic === null ? (result.ratio ?? null) : null,
     failure: failureJson(result.failure),
     failedSide: result.failedSide ?? null,
     exitStatus,

@@ -1,21 +1,14 @@
-/** `peerlane copy`: from one device or file to another, through peer memory where the machine allows it. */
-import { type Span, STATUS } from '../../access/index.ts';
-import { allocateHostMemory, type LinuxBlockTarget, liveTree, openBlockTarget } from '../../linux/index.ts';
-import {
-  Copy,
-  type CopyProgress,
-  type CopyResult,
-  checkCopyRange,
-  type FittedBuffer,
-  type RouteChoice,
-} from '../../orchestrators/index.ts';
+/** `peerlane copy`: from one device or file to another, through peer memory where the machine allows it; also on a lab. */
+import type { CopyResult, RouteChoice } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
 import { formatBytes } from '../render/style.ts';
-import { formatNs, formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
+import { trafficLines } from '../render/traffic.ts';
+import { formatNs, formatRate, latencyTable } from '../render/transfer.ts';
 import { confirmWrite } from '../transfer/consent.ts';
-import { assertDifferent, type End, existingEnd, writableEnd } from '../transfer/ends.ts';
+import type { InPlace, TransferEnd, TransferMachine } from '../transfer/machine.ts';
+import { openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import {
-  allocateBuffer,
+  assertDifferent,
   failureJson,
   printRefusals,
   refusalLines,
@@ -23,14 +16,15 @@ import {
   routeJson,
   routeText,
 } from '../transfer/route.ts';
-import { watchSignals } from '../transfer/signals.ts';
+import { type CopyRun, isRefusedByKernel, runCopyPlan } from '../transfer/run-copy.ts';
+import { troubleText } from '../transfer/trouble.ts';
 
-export interface CopyCommandOptions {
+export interface CopyCommandOptions extends TransferMachineOptions {
   readonly source: string;
   readonly destination: string;
   /** `auto`, `host`, an address or a name. */
   readonly via: string;
-  /** Bytes; default: from the offset to the end of the source. */
+  /** Bytes; default: from the offset to the end of the source, on a lab at most `LAB_DEFAULT_BYTES`. */
   readonly size?: number;
   readonly chunk: number;
   readonly depth: number;
@@ -43,21 +37,49 @@ export interface CopyCommandOptions {
 }
 
 const EXIT_FAILED = 3;
-const nowNs = (): number => performance.now() * 1e6;
+/** Drives of labs are as large as real ones, and nobody waits for all of one. */
+const LAB_DEFAULT_BYTES = 2 ** 30;
 
 /**
  * @returns 0 copied (and equal, with --verify), 3 failed or different, 128 + n stopped by a signal
  * @throws PeerlaneError with exit status 1 when no route is allowed, 2 for mistakes and refusals for safety
  */
 export async function runCopy(options: CopyCommandOptions, io: Io): Promise<number> {
-  const source = existingEnd(options.source);
-  const destination = writableEnd(options.destination);
+  const machine = await openTransferMachine(options, 'copy', io);
+  try {
+    return await copyOn(machine, options, io);
+  } finally {
+    machine.close();
+  }
+}
+
+async function copyOn(machine: TransferMachine, options: CopyCommandOptions, io: Io): Promise<number> {
+  const source = machine.source(options.source);
+  const destination = machine.destination(options.destination, false);
   assertDifferent(source, destination);
-  const choice = await chosenRoute(options, [source, destination], io);
-  if (destination.backing.kind === 'block') {
+  const inPlace = inPlaceOf(machine, options.via, source, destination);
+  const choice = chosenRoute(machine, options, source, destination, inPlace, io);
+  if (destination.atStake === 'device') {
     await confirmWrite(io, options.yes, destination, options.source);
   }
-  const first = await copyOnce(options, choice, source, destination, io);
+  const run = (by: RouteChoice): Promise<CopyRun> =>
+    runCopyPlan(
+      machine,
+      {
+        source,
+        destination,
+        choice: by,
+        sizeBytes: options.size,
+        ...(machine.simulation === null ? {} : { sizeMaxBytes: LAB_DEFAULT_BYTES }),
+        inPlace: by.kind === 'peer' ? inPlace : null,
+        chunkBytes: options.chunk,
+        depth: options.depth,
+        offsetBytes: options.offset,
+        verify: options.verify === true,
+      },
+      io,
+    );
+  const first = await run(choice);
   if (
     !isRefusedByKernel(first.result) ||
     options.fallback !== true ||
@@ -74,132 +96,60 @@ export async function runCopy(options: CopyCommandOptions, io: Io): Promise<numb
     why: `the kernel refused peer memory (${first.result.failure?.code}), and --fallback allows host memory`,
     isFallback: true,
   };
-  return finish(await copyOnce(options, again, source, destination, io), again, options, io);
+  return finish(await run(again), again, options, io);
 }
 
-async function chosenRoute(options: CopyCommandOptions, ends: readonly End[], io: Io): Promise<RouteChoice> {
+/** Memory of one end that the other can use where it lies, unless another way was asked for. */
+function inPlaceOf(
+  machine: TransferMachine,
+  via: string,
+  source: TransferEnd,
+  destination: TransferEnd,
+): InPlace | null {
+  const inPlace = via === 'host' ? null : (machine.simulation?.inPlace(source, destination) ?? null);
+  if (inPlace === null) {
+    return null;
+  }
+  const disk = inPlace.drive === source ? destination : source;
+  const isMeant =
+    via === 'auto' || via === disk.label || machine.routeFacts().index.resolve(via).bdf === inPlace.provider;
+  return isMeant ? inPlace : null;
+}
+
+function chosenRoute(
+  machine: TransferMachine,
+  options: CopyCommandOptions,
+  source: TransferEnd,
+  destination: TransferEnd,
+  inPlace: InPlace | null,
+  io: Io,
+): RouteChoice {
+  const fallback = options.fallback === true;
   try {
-    return resolveRoute({ via: options.via, ends, fallback: options.fallback === true });
+    if (inPlace === null) {
+      return resolveRoute(machine, { via: options.via, ends: [source, destination], fallback });
+    }
+    const choice = resolveRoute(machine, { via: inPlace.provider, ends: [inPlace.drive], fallback });
+    const why = `${inPlace.drive.label} does DMA to it where it lies, and nothing is in between`;
+    return choice.kind === 'peer' ? { ...choice, why } : choice;
   } catch (error) {
     printRefusals(io, error);
     throw error;
   }
 }
 
-/** Nothing moved, because the kernel would not map the memory for a device. */
-function isRefusedByKernel(result: CopyResult): boolean {
-  return result.failure?.status === STATUS.UNREACHABLE && result.copiedBytes === 0;
-}
-
-interface Ran {
-  readonly result: CopyResult;
-  readonly buffer: Omit<FittedBuffer, 'span'>;
-  readonly signalStatus: number | undefined;
-}
-
-/** Opens, allocates, copies, and gives everything back whatever happens. */
-async function copyOnce(
-  options: CopyCommandOptions,
+async function finish(
+  ran: CopyRun,
   choice: RouteChoice,
-  sourceEnd: End,
-  destinationEnd: End,
+  options: CopyCommandOptions,
   io: Io,
-): Promise<Ran> {
-  const targets: LinuxBlockTarget[] = [];
-  const spans: Span[] = [];
-  let undo: (() => void) | undefined;
-  try {
-    const source = openBlockTarget(sourceEnd.path, {
-      look: liveTree,
-      exclusive: true,
-      depth: options.depth,
-      expected: sourceEnd,
-    });
-    targets.push(source);
-    const lengthBytes = options.size ?? Math.max(0, source.sizeBytes - options.offset);
-    // Before the destination, which may be a file that is made only now.
-    checkCopyRange(source, options.offset, lengthBytes);
-    const target = openBlockTarget(destinationEnd.path, {
-      look: liveTree,
-      write: true,
-      createBytes: options.offset + lengthBytes,
-      depth: options.depth,
-      expected: destinationEnd,
-    });
-    targets.push(target);
-    undo = () => target.undoOpening();
-    const unitBytes = Math.max(source.blockBytes, target.blockBytes);
-    const chunkBytes = Math.min(
-      options.chunk,
-      Math.max(unitBytes, Math.ceil(lengthBytes / unitBytes) * unitBytes),
-    );
-    // No more memory than there are chunks: verification touches all of it.
-    const depth = Math.max(1, Math.min(options.depth, Math.ceil(lengthBytes / Math.max(1, chunkBytes))));
-    const { span, ...buffer } = allocateBuffer(choice, { chunkBytes, depth }, unitBytes);
-    spans.push(span);
-    const verify = options.verify === true ? verifySpans(buffer.chunkBytes * buffer.depth, spans) : undefined;
-    const progress = new ProgressLine(io, nowNs);
-    const copy = new Copy({
-      source,
-      target,
-      span,
-      sourceOffsetBytes: options.offset,
-      targetOffsetBytes: options.offset,
-      lengthBytes,
-      ...buffer,
-      nowNs,
-      onProgress: (state) => progress.show(progressText(state)),
-      ...(verify === undefined ? {} : { verify }),
-    });
-    const signals = watchSignals(() => copy.stop());
-    undo = undefined;
-    try {
-      const result = await copy.run();
-      if (isRefusedByKernel(result)) {
-        // Nothing was written, so the destination can be as it was, also for a second attempt.
-        undo = () => target.undoOpening();
-      }
-      return { result, buffer, signalStatus: signals.exitStatus() };
-    } finally {
-      signals.end();
-      progress.clear();
-    }
-  } finally {
-    // A refusal leaves no file behind that was not there, and none longer than it was.
-    undo?.();
-    // Targets first: closing waits for requests, and memory must not go before them.
-    for (const target of targets) {
-      await target.close();
-    }
-    for (const span of spans) {
-      span.close();
-    }
-  }
-}
-
-function verifySpans(
-  lengthBytes: number,
-  owned: Span[],
-): { readonly sourceSpan: Span; readonly targetSpan: Span } {
-  const sourceSpan = allocateHostMemory(lengthBytes);
-  owned.push(sourceSpan);
-  const targetSpan = allocateHostMemory(lengthBytes);
-  owned.push(targetSpan);
-  return { sourceSpan, targetSpan };
-}
-
-function progressText(state: CopyProgress): string {
-  const percent = state.totalBytes > 0 ? Math.floor((state.doneBytes / state.totalBytes) * 100) : 100;
-  return `${state.stage} ${percent} %  ${formatBytes(state.doneBytes)} of ${formatBytes(state.totalBytes)}`;
-}
-
-async function finish(ran: Ran, choice: RouteChoice, options: CopyCommandOptions, io: Io): Promise<number> {
+): Promise<number> {
   const { result } = ran;
   const status = ran.signalStatus ?? (result.outcome === 'done' ? 0 : EXIT_FAILED);
   // The trouble first, and the status: a reader of stdout that went away must not turn a failure into a success.
   io.exitWith?.(status);
   if (result.outcome !== 'done') {
-    io.err(`peerlane: ${troubleText(result, options)}\n`);
+    io.err(`peerlane: ${troubleText(result, options.source, options.destination)}\n`);
   }
   if (options.json === true) {
     await io.out(`${JSON.stringify(copyJson(ran, choice, options, status), null, 2)}\n`);
@@ -209,26 +159,28 @@ async function finish(ran: Ran, choice: RouteChoice, options: CopyCommandOptions
   return status;
 }
 
-function copyText(ran: Ran, choice: RouteChoice, options: CopyCommandOptions): string {
-  const { result, buffer } = ran;
+function copyText(ran: CopyRun, choice: RouteChoice, options: CopyCommandOptions): string {
+  const { result, buffer, traffic } = ran;
   const reduced =
     buffer.depth < Math.min(options.depth, Math.ceil(result.requestedBytes / buffer.chunkBytes)) ||
     buffer.chunkBytes < Math.min(options.chunk, result.requestedBytes)
       ? ' (less than asked for: that is what the memory had room for)'
       : '';
+  const isCut = traffic !== null && options.size === undefined && result.requestedBytes === LAB_DEFAULT_BYTES;
   const lines = [
-    `${options.source} to ${options.destination}: ${formatBytes(result.requestedBytes)} from offset ${options.offset}`,
+    `${options.source} to ${options.destination}: ${formatBytes(result.requestedBytes)} from offset ${options.offset}${isCut ? ' (--size for more)' : ''}`,
     `route: ${routeText(choice)}`,
     ...(choice.isFallback ? refusalLines(choice.refusals).map((line) => `  refused ${line}`) : []),
-    `buffer: ${buffer.depth} x ${formatBytes(buffer.chunkBytes)}${reduced}`,
-    `copied: ${formatBytes(result.copiedBytes)} in ${formatNs(result.elapsedNs)}, ${formatRate(result.bytesPerSecond)}${
-      result.isFlushed ? '' : '; not flushed'
-    }`,
+    `${ran.isInPlace ? 'no buffer; requests in flight' : 'buffer'}: ${buffer.depth} x ${formatBytes(buffer.chunkBytes)}${reduced}`,
+    `copied: ${formatBytes(result.copiedBytes)} in ${timeText(ran)}${result.isFlushed ? '' : '; not flushed'}`,
   ];
   if (result.verify !== undefined) {
-    lines.push(`verify: ${verifyText(result.verify)}`);
+    lines.push(`verify: ${verifyText(result.verify, traffic !== null)}`);
   }
   lines.push(`trust: ${result.trust}`);
+  if (traffic !== null) {
+    return `${[...lines, ...trafficLines(traffic)].join('\n')}\n`;
+  }
   const table = latencyTable([
     ['  read', result.latency.read],
     ['  write', result.latency.write],
@@ -237,8 +189,16 @@ function copyText(ran: Ran, choice: RouteChoice, options: CopyCommandOptions): s
   return `${lines.join('\n')}\n${table}`;
 }
 
-function verifyText(verify: NonNullable<CopyResult['verify']>): string {
-  const compared = `${formatBytes(verify.comparedBytes)} read again from both in ${formatNs(verify.elapsedNs)}`;
+/** A simulated machine has no time of its own here: what passed is this computer's, and no figure of hardware. */
+function timeText({ result, traffic }: CopyRun): string {
+  return traffic === null
+    ? `${formatNs(result.elapsedNs)}, ${formatRate(result.bytesPerSecond)}`
+    : `${formatNs(result.elapsedNs)} of this computer's time (simulated, untimed: says nothing of hardware)`;
+}
+
+function verifyText(verify: NonNullable<CopyResult['verify']>, isSimulated: boolean): string {
+  const how = isSimulated ? 'compared by what both drives hold, in their own view,' : 'read again from both';
+  const compared = `${formatBytes(verify.comparedBytes)} ${how} in ${formatNs(verify.elapsedNs)}`;
   switch (verify.outcome) {
     case 'equal':
       return `equal; ${compared}`;
@@ -255,30 +215,15 @@ function hex(byte: number | undefined): string {
   return (byte ?? 0).toString(16).padStart(2, '0');
 }
 
-function troubleText(result: CopyResult, options: CopyCommandOptions): string {
-  const certain = `the first ${result.certainBytes} bytes are copied (${result.copiedBytes} in all)`;
-  if (result.outcome === 'mismatch') {
-    return `${options.destination} differs from ${options.source} at byte ${result.verify?.mismatchAtBytes} of the range [COPY_MISMATCH]`;
-  }
-  if (result.failure !== undefined) {
-    const { failure } = result;
-    const advice =
-      failure.status === STATUS.UNREACHABLE
-        ? '; `peerlane check` shows the verdict, --fallback copies through host memory'
-        : '';
-    return `${failure.phase} at byte ${failure.offsetBytes} failed: ${failure.message}; ${certain}${advice} [COPY_FAILED]`;
-  }
-  return `stopped; ${certain} [COPY_STOPPED]`;
-}
-
 /** The contract of `copy --json`. Fields may be added. */
 function copyJson(
-  ran: Ran,
+  ran: CopyRun,
   choice: RouteChoice,
   options: CopyCommandOptions,
   exitStatus: number,
 ): Record<string, unknown> {
-  const { result, buffer } = ran;
+  const { result, buffer, traffic } = ran;
+  const isSimulated = traffic !== null;
   return {
     schema: 'peerlane/copy/1',
     source: options.source,
@@ -287,6 +232,7 @@ function copyJson(
     route: routeJson(choice),
     chunkBytes: buffer.chunkBytes,
     depth: buffer.depth,
+    isInPlace: ran.isInPlace,
     outcome: result.outcome,
     trust: result.trust,
     requestedBytes: result.requestedBytes,
@@ -295,8 +241,11 @@ function copyJson(
     isFlushed: result.isFlushed,
     elapsedNs: Math.round(result.elapsedNs),
     flushNs: Math.round(result.flushNs),
-    bytesPerSecond: Math.round(result.bytesPerSecond),
-    latencyNs: result.latency,
+    // Of a machine without time there is no bandwidth and no latency; `elapsedNs` is the time it took here.
+    isSimulated,
+    bytesPerSecond: isSimulated ? null : Math.round(result.bytesPerSecond),
+    latencyNs: isSimulated ? null : result.latency,
+    traffic,
     verify:
       result.verify === undefined ? null : { ...result.verify, failure: failureJson(result.verify.failure) },
     failure: failureJson(result.failure),

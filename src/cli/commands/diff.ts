@@ -1,16 +1,17 @@
 /** `peerlane diff`: what changed between two readings of a machine, and which verdicts with it. */
 import { type Change, diffMachines, type VerdictChange } from '../../advice/index.ts';
+import { UsageError } from '../../base/index.ts';
 import type { PairAnswer } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
 import { rulesForOption } from '../kernel-option.ts';
-import { readMachine } from '../machine-input.ts';
+import { loadMachine, type MachineOptions, readMachine } from '../machine-input.ts';
 import { labelOf } from '../render/describe.ts';
 import { printable, styleFor } from '../render/style.ts';
 import { matrixFunctions } from './matrix.ts';
 
-export interface DiffCommandOptions {
+export interface DiffCommandOptions extends MachineOptions {
   readonly cpu?: string;
   readonly kernel?: string;
   readonly all?: boolean;
@@ -22,13 +23,18 @@ const SHOWN_VERDICTS = 40;
 
 /** @returns 0 nothing changed, 1 something did */
 export async function diff(
-  before: string,
-  after: string,
+  first: string,
+  second: string | undefined,
   options: DiffCommandOptions,
   io: Io,
 ): Promise<number> {
-  const old = withCpuOption(readMachine(before), options.cpu);
-  const now = withCpuOption(readMachine(after), options.cpu);
+  const named = options.machine ?? options.sysroot ?? options.lspci ?? options.lab;
+  const { before, after } = namesOf(first, second, named);
+  const old = withCpuOption(
+    named === undefined ? await readMachine(before, io) : await loadMachine(options, io),
+    options.cpu,
+  );
+  const now = withCpuOption(await readMachine(after, io), options.cpu);
   const rulesOld = rulesForOption(old, options.kernel);
   const rulesNew = rulesForOption(now, options.kernel);
   const functions = matrixFunctions(now.functions, options.all === true).map((fn) => fn.bdf);
@@ -64,6 +70,30 @@ export async function diff(
     await io.out(`  and ${result.verdictCount - SHOWN_VERDICTS} more; --json has them\n`);
   }
   return status;
+}
+
+/** @throws {UsageError} one machine, or three */
+function namesOf(
+  first: string,
+  second: string | undefined,
+  named: string | undefined,
+): { readonly before: string; readonly after: string } {
+  if (named !== undefined && second === undefined) {
+    return { before: named, after: first };
+  }
+  if (named !== undefined) {
+    throw new UsageError('USAGE_MACHINE_NOT_TAKEN', {
+      message: 'diff takes two machines, and three were given',
+      hint: 'with -m, name only the new one',
+    });
+  }
+  if (second === undefined) {
+    throw new UsageError('USAGE_TARGETS', {
+      message: 'diff takes two machines, old and new, and one was given',
+      hint: 'peerlane diff before.tar.gz live',
+    });
+  }
+  return { before: first, after: second };
 }
 
 function answer(verdict: PairAnswer): string {

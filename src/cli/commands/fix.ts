@@ -24,7 +24,7 @@ export async function fix(
   options: FixOptions,
   io: Io,
 ): Promise<number> {
-  const machine = withCpuOption(await loadMachine(options), options.cpu);
+  const machine = withCpuOption(await loadMachine(options, io), options.cpu);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const provider = index.resolve(providerText).bdf;

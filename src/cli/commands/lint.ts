@@ -8,7 +8,7 @@ import { printable, styleFor, wrap } from '../render/style.ts';
 
 /** @returns 0 nothing found (notes do not count), 1 something found */
 export async function lint(options: MachineOptions & { readonly json?: boolean }, io: Io): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = await loadMachine(options, io);
   const findings = lintMachine(machine);
   const status = findings.some((finding) => finding.severity !== 'note') ? 1 : 0;
   if (options.json === true) {

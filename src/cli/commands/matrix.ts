@@ -39,7 +39,7 @@ export function matrixFunctions(
 }
 
 export async function matrix(options: MatrixOptions, io: Io): Promise<number> {
-  const machine = withCpuOption(await loadMachine(options), options.cpu);
+  const machine = withCpuOption(await loadMachine(options, io), options.cpu);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const functions = matrixFunctions(machine.functions, options.all === true);

@@ -17,7 +17,7 @@ export async function show(
   options: MachineOptions & { readonly json?: boolean },
   io: Io,
 ): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = await loadMachine(options, io);
   const fn = new MachineIndex(machine).resolve(device);
   const decoded = fn.config === undefined ? null : decodeConfig(fn.config, { isWhole: isWhole(fn) });
   if (options.json === true) {

@@ -1,11 +1,11 @@
 /** `peerlane snapshot`: what the other commands read of this machine, in one file. */
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { HostError, UsageError } from '../../base/index.ts';
+import { UsageError } from '../../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../../linux/index.ts';
-import { collectSnapshot, readSysfs, writeTar } from '../../topology/index.ts';
+import { collectSnapshot, type FileTree, type Machine, readSysfs, writeTar } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
-import { type MachineOptions, namedMachine, readSysroot } from '../machine-input.ts';
+import { type MachineOptions, type MachineSource, openMachine, readSysroot } from '../machine-input.ts';
+import { writeNewFile } from '../new-file.ts';
 import { formatBytes, printable } from '../render/style.ts';
 
 export interface SnapshotOptions extends MachineOptions {
@@ -16,11 +16,11 @@ export interface SnapshotOptions extends MachineOptions {
 
 /** @throws {UsageError} USAGE_TWO_MACHINES, USAGE_SNAPSHOT_SOURCE, USAGE_FILE_EXISTS */
 export async function snapshot(options: SnapshotOptions, io: Io): Promise<number> {
-  const source = namedMachine(options);
-  if (options.lspci !== undefined) {
+  const source = await openMachine(options);
+  if (source.kind === 'snapshot') {
     throw new UsageError('USAGE_SNAPSHOT_SOURCE', {
-      message: 'a snapshot is made from a live machine or a sysroot, not from lspci text',
-      hint: 'keep the text: -m reads it as it is',
+      message: `a snapshot is made from a live machine, a sysroot or a lab, and ${source.path} is none`,
+      hint: 'keep the file: -m reads it as it is',
     });
   }
   if (options.output === '-' && io.outIsTerminal) {
@@ -29,12 +29,8 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
       hint: 'give a file with -o host.tar.gz, or redirect stdout',
     });
   }
-  const tree = source === 'live' ? liveTree() : directoryTree(source);
   // Before anything is written: a tree without functions is no machine.
-  const machine =
-    source === 'live'
-      ? readSysfs(tree, { kind: 'live', label: source, gunzip: boundedGunzip })
-      : readSysroot(tree, source);
+  const { tree, machine } = await treeOf(source, io);
   const collected = collectSnapshot(tree, {
     keepIdentities: options.keepIdentities === true,
     gunzip: boundedGunzip,
@@ -57,45 +53,24 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
   return 0;
 }
 
-/** Whole or not at all: a reader never sees half a snapshot. */
-function writeNewFile(path: string, bytes: Uint8Array, replace: boolean): void {
-  const temporary = `${path}.partial-${process.pid}`;
-  let isClaimed = false;
-  try {
-    if (!replace) {
-      // Claims the name, so that two runs cannot both think it is free.
-      closeSync(openSync(path, 'wx', 0o600));
-      isClaimed = true;
+async function treeOf(
+  source: Exclude<MachineSource, { readonly kind: 'snapshot' }>,
+  io: Io,
+): Promise<{ readonly tree: FileTree; readonly machine: Machine }> {
+  switch (source.kind) {
+    case 'live': {
+      const tree = liveTree();
+      return { tree, machine: readSysfs(tree, { kind: 'live', label: 'live', gunzip: boundedGunzip }) };
     }
-    const fd = openSync(temporary, 'wx', 0o600);
-    try {
-      let written = 0;
-      while (written < bytes.length) {
-        written += writeSync(fd, bytes, written);
-      }
-    } finally {
-      closeSync(fd);
+    case 'sysroot': {
+      const tree = directoryTree(source.path);
+      return { tree, machine: readSysroot(tree, source.path) };
     }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    if (isClaimed) {
-      rmSync(path, { force: true });
+    case 'lab': {
+      const { bootLab, machineOf, warnOfBoot } = await import('../lab/boot.ts');
+      const lab = bootLab(source.path, source.text);
+      warnOfBoot(lab, io);
+      return { tree: lab.machine.files(), machine: machineOf(lab) };
     }
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EEXIST') {
-      throw new UsageError('USAGE_FILE_EXISTS', {
-        message: `${path} is there already`,
-        hint: 'choose another name, or --force to replace it',
-        detail: { path },
-        cause: error,
-      });
-    }
-    throw new HostError('HOST_WRITE_FAILED', {
-      message: `${path}: cannot be written (${code ?? String(error)})`,
-      hint: 'choose a directory that you may write to',
-      detail: { path, errno: code },
-      cause: error,
-    });
   }
 }

@@ -8,7 +8,7 @@ import { styleFor } from '../render/style.ts';
 import { renderTree } from '../render/tree.ts';
 
 export async function topo(options: MachineOptions & { readonly json?: boolean }, io: Io): Promise<number> {
-  const machine = await loadMachine(options);
+  const machine = await loadMachine(options, io);
   if (options.json === true) {
     const functions = machine.functions.map(({ config, ...rest }) => ({
       ...rest,

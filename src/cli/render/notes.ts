@@ -4,13 +4,20 @@ import { printable, type Style, wrap } from './style.ts';
 
 const AT_MOST = 8;
 
+/** What a lab's boot says was told on stderr already, and stands in the tree. */
+export function isBootFinding(code: string): boolean {
+  return code.startsWith('BOOT_');
+}
+
 export function renderNotes(machine: Machine, style: Style): string {
   const lines: string[] = [];
   for (const [detail, where] of grouped(machine.gaps)) {
     lines.push(`${style.warn('unknown')}  ${wrap(printable(detail) + where, 100, '         ')}`);
   }
   for (const [detail, where] of grouped(
-    machine.findings.map((f) => ({ at: f.at, detail: `${f.code}: ${f.detail}` })),
+    machine.findings
+      .filter(({ code }) => !isBootFinding(code))
+      .map((f) => ({ at: f.at, detail: `${f.code}: ${f.detail}` })),
   )) {
     lines.push(`${style.warn('finding')}  ${wrap(printable(detail) + where, 100, '         ')}`);
   }

@@ -63,6 +63,15 @@ export function wrap(text: string, width: number, indent: string): string {
   return lines.join(`\n${indent}`);
 }
 
+/** Commands with what they are for, in two columns; each line without its end. */
+export function suggestionLines(
+  suggestions: readonly (readonly [command: string, what: string])[],
+  style: Style,
+): readonly string[] {
+  const width = Math.max(...suggestions.map(([command]) => visibleWidth(command)));
+  return suggestions.map(([command, what]) => `  ${padEnd(command, width)}  ${style.dim(what)}`);
+}
+
 /** Text from a machine may hold anything; a terminal must not be steered by it, nor the order of what it shows. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '?');

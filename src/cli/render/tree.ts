@@ -11,9 +11,15 @@ import {
   productText,
   shortBdf,
 } from './describe.ts';
+import { isBootFinding } from './notes.ts';
 import { printable, type Style } from './style.ts';
 
-export function* renderTree(machine: Machine, style: Style): Generator<string> {
+export interface TreeOptions {
+  /** What each thing is and who offers memory; no links, groups and numbers. */
+  readonly isBrief?: boolean;
+}
+
+export function* renderTree(machine: Machine, style: Style, options: TreeOptions = {}): Generator<string> {
   const children = new Map<string, MachineFunction[]>();
   const known = new Set<string>(machine.functions.map((fn) => fn.bdf));
   for (const fn of machine.functions) {
@@ -34,7 +40,8 @@ export function* renderTree(machine: Machine, style: Style): Generator<string> {
     const where = bridge.numaNode == null || bridge.numaNode < 0 ? '' : `  NUMA node ${bridge.numaNode}`;
     const behind = bridge.behind === null ? '' : `  behind ${bridge.behind}`;
     yield `${style.bold(printable(bridge.key))}${style.dim(where + behind)}\n`;
-    yield* renderChildren(machine, children, bridge.key, '', style, new Set());
+    const line = options.isBrief === true ? briefLine : functionLine;
+    yield* renderChildren(machine, children, bridge.key, '', style, new Set(), line);
   }
 }
 
@@ -45,6 +52,7 @@ function* renderChildren(
   indent: string,
   style: Style,
   seen: Set<Bdf>,
+  line: typeof functionLine,
 ): Generator<string> {
   const list = children.get(above) ?? [];
   for (const [position, fn] of list.entries()) {
@@ -53,10 +61,25 @@ function* renderChildren(
     }
     seen.add(fn.bdf);
     const isLast = position === list.length - 1;
-    yield `${style.dim(`${indent}${isLast ? '└─' : '├─'} `)}${functionLine(machine, fn, style)}\n`;
-    yield* renderChildren(machine, children, fn.bdf, `${indent}${isLast ? '   ' : '│  '}`, style, seen);
+    yield `${style.dim(`${indent}${isLast ? '└─' : '├─'} `)}${line(machine, fn, style)}\n`;
+    yield* renderChildren(machine, children, fn.bdf, `${indent}${isLast ? '   ' : '│  '}`, style, seen, line);
   }
 }
+
+function briefLine(machine: Machine, fn: MachineFunction, style: Style): string {
+  const name = mainName(fn);
+  const memory = peerMemoryText(fn);
+  return [
+    style.bold(shortBdf(machine, fn.bdf)),
+    kindOf(fn),
+    ...(name === undefined ? [] : [style.bold(name)]),
+    ...(fn.acs != null && (fn.acs.control & REDIRECTS) !== 0 ? [style.warn(acsText(fn.acs)!)] : []),
+    ...(memory === undefined ? [] : [style.good(memory)]),
+  ].join('  ');
+}
+
+/** RR, CR and EC of ACS Control: what sends peer traffic up. */
+const REDIRECTS = 0x2c;
 
 function functionLine(machine: Machine, fn: MachineFunction, style: Style): string {
   const name = mainName(fn);
@@ -87,7 +110,7 @@ function functionLine(machine: Machine, fn: MachineFunction, style: Style): stri
   }
   const acs = isBridge || fn.acs ? acsText(fn.acs) : undefined;
   if (acs !== undefined) {
-    parts.push(fn.acs && (fn.acs.control & 0x2c) !== 0 ? style.warn(acs) : acs);
+    parts.push(fn.acs && (fn.acs.control & REDIRECTS) !== 0 ? style.warn(acs) : acs);
   }
   if (fn.iommuGroup != null) {
     parts.push(style.dim(`group ${printable(fn.iommuGroup)}`));
@@ -95,6 +118,12 @@ function functionLine(machine: Machine, fn: MachineFunction, style: Style): stri
   const memory = peerMemoryText(fn);
   if (memory !== undefined) {
     parts.push(style.good(memory));
+  }
+  for (const { code, detail } of machine.findings.filter(({ at }) => at === fn.bdf)) {
+    // Of the reader's findings there is a list below the tree; what a lab's boot says belongs here.
+    if (isBootFinding(code)) {
+      parts.push(style.warn(printable(detail)));
+    }
   }
   return parts.join('  ');
 }

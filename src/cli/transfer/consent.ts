@@ -1,7 +1,7 @@
 /** Nothing is written to a block device without a person's yes. */
 import { CopyError } from '../../base/index.ts';
 import type { Io } from '../io.ts';
-import type { End } from './ends.ts';
+import type { TransferEnd } from './machine.ts';
 
 /**
  * Asks on a terminal. In a script `--yes` is the only consent, and what is lost is told as a warning.
@@ -10,18 +10,18 @@ import type { End } from './ends.ts';
 export async function confirmWrite(
   io: Io,
   yes: boolean | undefined,
-  end: Pick<End, 'path' | 'holds'>,
+  end: Pick<TransferEnd, 'label' | 'holds'>,
   withWhat: string,
 ): Promise<void> {
-  const holds = (end.holds ?? []).join(' and ');
+  const holds = end.holds.join(' and ');
   if (yes === true) {
     if (holds !== '') {
-      io.err(`peerlane: warning: ${end.path} holds ${holds}, which is overwritten\n`);
+      io.err(`peerlane: warning: ${end.label} holds ${holds}, which is overwritten\n`);
     }
     return;
   }
   const losing = holds === '' ? '' : ` (it holds ${holds})`;
-  const answer = await io.ask(`Overwrite ${end.path}${losing} with ${withWhat}? [y/N] `);
+  const answer = await io.ask(`Overwrite ${end.label}${losing} with ${withWhat}? [y/N] `);
   if (answer !== undefined && /^\s*y(es)?\s*$/i.test(answer)) {
     return;
   }

@@ -1,7 +1,6 @@
-/** The two ends of a transfer as a person names them: looked at before anything is opened or made. */
+/** The two ends of a transfer on the real machine, as a person names them: looked at before anything is opened or made. */
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { UsageError } from '../../base/index.ts';
 import {
   type Backing,
   backingOf,
@@ -56,19 +55,13 @@ export function writableEnd(path: string): End {
   return end;
 }
 
-/** @throws {UsageError} USAGE_SAME_TARGET when both are one disk or one file */
-export function assertDifferent(a: End, b: End): void {
-  if (a.stats !== undefined && b.stats !== undefined && identity(a, a.stats) === identity(b, b.stats)) {
-    throw new UsageError('USAGE_SAME_TARGET', {
-      message: `${a.path} and ${b.path} are the same ${a.backing.kind === 'block' ? 'disk' : 'file'}`,
-      hint: 'name two different ones',
-    });
+/** The same for two names of one disk or file; undefined for a file that is still to be made. */
+export function identityOf({ backing, stats }: End): string | undefined {
+  if (stats === undefined) {
+    return undefined;
   }
-}
-
-function identity(end: End, stats: Stats): string {
-  return end.backing.kind === 'block'
-    ? diskIdentity(end.backing.device, deviceNumber(stats.rdev))
+  return backing.kind === 'block'
+    ? diskIdentity(backing.device, deviceNumber(stats.rdev))
     : `file ${deviceNumber(stats.dev)} ${stats.ino}`;
 }
 

@@ -1,8 +1,7 @@
 /** From `--via` to memory: asks the machine's verdicts, and allocates what was chosen. */
 import { statusName } from '../../access/index.ts';
 import { explainPair } from '../../advice/index.ts';
-import { CopyError } from '../../base/index.ts';
-import { allocateHostMemory, allocatePeerMemory, liveTree, peerMemoryState } from '../../linux/index.ts';
+import { CopyError, UsageError } from '../../base/index.ts';
 import {
   allocateFitting,
   type BufferPlan,
@@ -13,29 +12,28 @@ import {
   type TransferFailure,
   type Via,
 } from '../../orchestrators/index.ts';
-import { findMany, judgeMany, rulesForMachine } from '../../p2pdma/index.ts';
-import { MachineIndex, readSysfs } from '../../topology/index.ts';
+import { findMany, judgeMany } from '../../p2pdma/index.ts';
+import type { MachineIndex } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
-import { type End, routeEnd } from './ends.ts';
+import type { TransferEnd, TransferMachine } from './machine.ts';
 
 export interface RouteRequest {
   /** `auto`, `host`, an address or a name. */
   readonly via: string;
-  readonly ends: readonly End[];
+  readonly ends: readonly TransferEnd[];
   readonly fallback: boolean;
 }
 
 /** @throws {CopyError} COPY_NO_ROUTE (exit status 1); {TopologyError} when `via` names nothing */
-export function resolveRoute(request: RouteRequest): RouteChoice {
-  const index = new MachineIndex(readSysfs(liveTree(), { kind: 'live', label: 'live' }));
-  const rules = rulesForMachine(index.machine);
+export function resolveRoute(machine: TransferMachine, request: RouteRequest): RouteChoice {
+  const { index, rules } = machine.routeFacts();
   return chooseRoute({
     via: viaOf(request.via, index),
-    ends: request.ends.map(routeEnd),
+    ends: request.ends.map(({ route }) => route),
     fallback: request.fallback,
     find: (clients) => findMany(index, rules, clients),
     judge: (provider, clients) => judgeMany(index, rules, provider, clients),
-    availableBytes: (provider) => peerMemoryState(liveTree(), provider)?.availableBytes,
+    availableBytes: (provider) => machine.availableBytes(provider),
     explain: (provider, client) => {
       const { reasons } = explainPair(index, rules, provider, client);
       const blocking = reasons.filter((reason) => reason.blocks);
@@ -49,15 +47,28 @@ function viaOf(text: string, index: MachineIndex): Via {
 }
 
 /** A buffer of the chosen memory, smaller where the pool has no such block. @throws {MappingError} P2P_..., {HostError} */
-export function allocateBuffer(choice: RouteChoice, wanted: BufferPlan, unitBytes: number): FittedBuffer {
+export function allocateBuffer(
+  machine: TransferMachine,
+  choice: RouteChoice,
+  wanted: BufferPlan,
+  unitBytes: number,
+): FittedBuffer {
   const provider = choice.provider;
   if (provider === null) {
-    return allocateFitting(wanted, unitBytes, undefined, allocateHostMemory);
+    return allocateFitting(wanted, unitBytes, undefined, (bytes) => machine.allocateHost(bytes));
   }
-  const available = peerMemoryState(liveTree(), provider)?.availableBytes;
-  return allocateFitting(wanted, unitBytes, available, (bytes) =>
-    allocatePeerMemory(liveTree(), provider, bytes),
-  );
+  const available = machine.availableBytes(provider);
+  return allocateFitting(wanted, unitBytes, available, (bytes) => machine.allocatePeer(provider, bytes));
+}
+
+/** @throws {UsageError} USAGE_SAME_TARGET when both are one disk or one file */
+export function assertDifferent(a: TransferEnd, b: TransferEnd): void {
+  if (a.identity !== undefined && a.identity === b.identity) {
+    throw new UsageError('USAGE_SAME_TARGET', {
+      message: `${a.label} and ${b.label} are the same ${a.isDevice ? 'disk' : 'file'}`,
+      hint: 'name two different ones',
+    });
+  }
 }
 
 /** All refusals, one line each, on stderr: the error itself has room for the first only. */

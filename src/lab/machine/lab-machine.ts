@@ -38,6 +38,7 @@ import { type BuiltFunction, type BuiltTree, buildTree, windowWishes } from './b
 import { type Bound, bindDriver } from './drivers.ts';
 import { type BoundDisk, bindDisk } from './iopmem-disks.ts';
 import { type ModelOptions, nameSeed, type Storage } from './models.ts';
+import { labNames } from './names.ts';
 import { physicalMap } from './physical-map.ts';
 import { acsWord, linkSpeedGTs } from './words.ts';
 
@@ -388,14 +389,9 @@ export class LabMachine {
     };
   }
 
-  /** The names of the lab file, also of bridges and of devices that Linux would not name. */
+  /** The names of the lab file, also of bridges, virtual functions and devices that Linux would not name. */
   #withNames(machine: Machine): Machine {
-    const names = new Map<Bdf, string>();
-    for (const { node, bdf } of this.members) {
-      if (node.name !== null) {
-        names.set(bdf, node.name);
-      }
-    }
+    const names = labNames(this.members, machine.functions);
     return {
       ...machine,
       source: { ...machine.source, kind: 'lab', label: this.label },

@@ -117,7 +117,7 @@ describe('peerlane snapshot', () => {
     const output = scratch.path('never.tar.gz');
     writeFileSync(scratch.path('l.txt'), LSPCI_TEXT);
     mkdirSync(scratch.path('empty/sys'), { recursive: true });
-    await expectRefusal(['-m', golden('0010'), 'snapshot', '-o', output], 'INPUT_NOT_A_DIRECTORY');
+    await expectRefusal(['-m', golden('0010'), 'snapshot', '-o', output], 'USAGE_SNAPSHOT_SOURCE');
     await expectRefusal(
       ['--lspci', scratch.path('l.txt'), 'snapshot', '-o', output],
       'USAGE_SNAPSHOT_SOURCE',
