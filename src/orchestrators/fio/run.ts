@@ -9,6 +9,7 @@ import { flushTarget } from '../flush.ts';
 import { LatencyHistogram } from '../latency.ts';
 import { fillChunk } from '../p2pcopy-check.ts';
 import { Transfer, type TransferFailure, type Work, type WorkItem } from '../transfer.ts';
+import { type Allocate, JobMemory, requestBytes } from './job-memory.ts';
 import type { FioJob } from './job-options.ts';
 import { FioError } from './job-text.ts';
 import { type JobPlan, JobWork } from './job-work.ts';
@@ -24,7 +25,7 @@ export interface FioRunOptions {
    * Memory for one of `numjobs` and for those that take its place behind a stonewall. Stays the caller's, to be closed after
    * the targets, which may keep it mapped. @throws PeerlaneError
    */
-  readonly allocate: (job: FioJob, lengthBytes: number) => Span;
+  readonly allocate: Allocate;
   readonly nowNs: () => number;
   readonly onProgress?: (doneBytes: number) => void;
 }
@@ -224,66 +225,6 @@ class EndingWork implements Work {
   done(item: WorkItem, spanOffsetBytes: number): void {
     this.#work.done?.(item, spanOffsetBytes);
   }
-}
-
-/**
- * Memory of all jobs, taken before the first starts: as many pieces as run side by side, each as long as the longest of those
- * that use it one after the other, so that a small pool goes as far as it can.
- */
-class JobMemory {
-  readonly #pieces = new Map<string | null, Span[]>();
-
-  constructor(waves: readonly (readonly Prepared[])[], allocate: FioRunOptions['allocate']) {
-    const plans = new Map<string | null, { readonly job: FioJob; lengthBytes: number }[]>();
-    for (const wave of waves) {
-      for (const [kind, jobs] of byMemory(wave)) {
-        const plan = plans.get(kind) ?? [];
-        for (const [i, { job }] of jobs.entries()) {
-          plan[i] ??= { job, lengthBytes: 0 };
-          plan[i].lengthBytes = Math.max(plan[i].lengthBytes, spanBytes(job));
-        }
-        plans.set(kind, plan);
-      }
-    }
-    for (const [kind, plan] of plans) {
-      this.#pieces.set(
-        kind,
-        plan.map(({ job, lengthBytes }) => allocate(job, lengthBytes)),
-      );
-    }
-  }
-
-  /** In the order of the wave. */
-  of(wave: readonly Prepared[]): readonly Span[] {
-    const spans = new Map<Prepared, Span>();
-    for (const [kind, jobs] of byMemory(wave)) {
-      for (const [i, prepared] of jobs.entries()) {
-        spans.set(prepared, this.#pieces.get(kind)![i]!);
-      }
-    }
-    return wave.map((prepared) => spans.get(prepared)!);
-  }
-}
-
-/** By what follows `mmapshared:`, and each kind by falling length. */
-function byMemory(wave: readonly Prepared[]): ReadonlyMap<string | null, readonly Prepared[]> {
-  const kinds = new Map<string | null, Prepared[]>();
-  for (const prepared of wave) {
-    const kind = prepared.job.peerMemory;
-    kinds.set(kind, [...(kinds.get(kind) ?? []), prepared]);
-  }
-  for (const jobs of kinds.values()) {
-    jobs.sort((a, b) => spanBytes(b.job) - spanBytes(a.job));
-  }
-  return kinds;
-}
-
-function requestBytes(job: FioJob): number {
-  return Math.max(job.reads ? job.readBytes : 0, job.writes ? job.writeBytes : 0);
-}
-
-function spanBytes(job: FioJob): number {
-  return requestBytes(job) * job.iodepth;
 }
 
 /** The blocks that a plan has written, in the same order; each once is enough. */
