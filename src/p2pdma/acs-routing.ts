@@ -138,7 +138,10 @@ export function completionTurn(port: MachineFunction, canRelax: boolean | undefi
   return { turn: 'redirected', why: `${bdf} redirects completions (CR)${unless}` };
 }
 
-/** Something that is on its way up although its target lies below the same port: only Upstream Forwarding lets it pass. */
+/**
+ * Something that is on its way up although its target lies below the same port. Upstream Forwarding lets it pass; without
+ * it, of a root port and of a switch port alike, what happens is undefined (PCIe Base 6.0, 6.12.1.1).
+ */
 export function forwardTurn(port: MachineFunction, translated: Translated): Decision {
   const { acs, bdf } = port;
   if (acs === undefined) {
@@ -150,16 +153,10 @@ export function forwardTurn(port: MachineFunction, translated: Translated): Deci
   if (acs !== null && (acs.control & ACS_UF) !== 0) {
     return { turn: 'redirected', why: `${bdf} forwards upstream (UF)` };
   }
-  // A switch must not send a request out of the port it came from; a root complex may do as it likes.
-  return port.pcieType === 'switch-downstream'
-    ? {
-        turn: 'blocked',
-        why: `${bdf} does not forward upstream (UF clear), and the target lies behind itself`,
-      }
-    : {
-        turn: 'unknown',
-        why: `${bdf} has upstream forwarding (UF) clear; what it does then is not specified`,
-      };
+  return {
+    turn: 'unknown',
+    why: `${bdf} has upstream forwarding (UF) clear; what it does then is not specified`,
+  };
 }
 
 /** A request that only passes a port on its way to the root complex: nothing but translation blocking concerns it. */

@@ -22,7 +22,15 @@ import {
 import { portNumber } from './config-facts.ts';
 import { positionOf } from './judge.ts';
 import { atRootComplex } from './route-root-complex.ts';
-import { direct, ended, names, route, stoppedAtBridges, stoppedAtTheEnds } from './route-stops.ts';
+import {
+  direct,
+  ended,
+  names,
+  route,
+  stoppedAtBridges,
+  stoppedAtTheEnds,
+  stoppedByPower,
+} from './route-stops.ts';
 import { planTrip, type RequestKind, type Trip } from './route-trip.ts';
 import type { PhysicalRoute, PhysicalRoutes } from './verdict.ts';
 
@@ -116,10 +124,17 @@ function portMemory(
     : null;
 }
 
-/** Provider and client (or the bridges above them) sit on the common bridge's own bus and it forwards to a PCIe link. */
+/**
+ * Provider and client (or the bridges above them) sit on the common bridge's own bus: one device at a link, or devices of a
+ * parallel bus that hear each other. Then nothing passes the bridge.
+ */
 function isOneBus(trip: Trip): boolean {
   const common = trip.up[trip.upSteps]!;
-  return trip.upSteps > 0 && trip.downSteps > 0 && leadsToLink(common);
+  return trip.upSteps > 0 && trip.downSteps > 0 && (leadsToLink(common) || leadsToParallelBus(common));
+}
+
+function leadsToParallelBus({ pcieType }: MachineFunction): boolean {
+  return pcieType === null || pcieType === 'pcie-to-pci-bridge';
 }
 
 function leadsToLink(bridge: MachineFunction): boolean {
@@ -144,7 +159,7 @@ function turnBelow(
   if (leadsToLink(common)) {
     return insideOneDevice(ingress, egress, trip.translated);
   }
-  if (common.pcieType === null || common.pcieType === 'pcie-to-pci-bridge') {
+  if (leadsToParallelBus(common)) {
     return { turn: 'direct', why: `both hear each other on the parallel bus below ${common.bdf}` };
   }
   return { turn: 'unknown', why: `what kind of bridge ${common.bdf} is, is not known` };
@@ -185,11 +200,12 @@ function redirected(
   const above = up.slice(up.indexOf(ingress) + 1);
   const key = trip.client.hostBridge;
   const hops = names(up);
-  const stopped = isCompletion ? null : stoppedAtBridges(above, down.slice(1), hops);
-  if (stopped !== null) {
-    return stopped;
-  }
+  // In the order of the way: what a port does undefined keeps it from those above.
   for (const port of above) {
+    const stopped = isCompletion ? stoppedByPower([port], hops) : stoppedAtBridges([port], [], hops);
+    if (stopped !== null) {
+      return stopped;
+    }
     if (!isIngress(port)) {
       continue;
     }
@@ -197,6 +213,11 @@ function redirected(
     if (decision.turn !== 'redirected') {
       return ended({ ...decision, why: `${why}, but ${decision.why}` }, port, hops);
     }
+  }
+  const below = down.slice(1);
+  const lost = isCompletion ? stoppedByPower(below, hops) : stoppedAtBridges([], below, hops);
+  if (lost !== null) {
+    return lost;
   }
   const top = up[up.length - 1]!;
   if (top.pcieType !== 'root-port') {

@@ -38,6 +38,10 @@ export function stoppedAtTheEnds(trip: Trip): PhysicalRoute | null {
     if (fn.isGone) {
       return blocked(fn, [fn.bdf], `${fn.bdf} does not answer: it is gone or powered down`);
     }
+    if (isAsleep(fn)) {
+      const [at, what] = fn === client ? [fn, 'sends no requests'] : [provider, 'does not decode its memory'];
+      return blocked(at, [client.bdf], `${at.bdf} ${what}: it is in ${at.powerState}`);
+    }
   }
   if (isOff(client, COMMAND.Bus_Master_Enable.of)) {
     return blocked(client, [client.bdf], `${client.bdf} may not send requests: bus mastering is off`);
@@ -59,16 +63,20 @@ function isOff(fn: MachineFunction, bit: (command: number) => number): boolean {
   return fn.command !== undefined && bit(fn.command) === 0;
 }
 
-/** A bridge on the way whose command register stops what has to pass it. */
+/** In D1 to D3hot a function answers configuration requests and nothing else (PCIe Base 6.0, 5.3.1). */
+function isAsleep(fn: MachineFunction): boolean {
+  return fn.powerState !== undefined && /^D[123]/.test(fn.powerState);
+}
+
+/** A bridge on the way whose power state or command register stops what has to pass it. */
 export function stoppedAtBridges(
   upward: readonly MachineFunction[],
   downward: readonly MachineFunction[],
   hops: readonly string[],
 ): PhysicalRoute | null {
-  for (const bridge of [...upward, ...downward]) {
-    if (bridge.isGone) {
-      return blocked(bridge, hops, `${bridge.bdf} does not answer: it is gone or powered down`);
-    }
+  const powered = stoppedByPower([...upward, ...downward], hops);
+  if (powered !== null) {
+    return powered;
   }
   for (const bridge of upward) {
     if (isOff(bridge, COMMAND.Bus_Master_Enable.of)) {
@@ -82,6 +90,22 @@ export function stoppedAtBridges(
         hops,
         `${bridge.bdf} forwards no memory requests downstream: memory space is off`,
       );
+    }
+  }
+  return null;
+}
+
+/** Without power nothing passes a bridge, completions included. */
+export function stoppedByPower(
+  bridges: readonly MachineFunction[],
+  hops: readonly string[],
+): PhysicalRoute | null {
+  for (const bridge of bridges) {
+    if (bridge.isGone) {
+      return blocked(bridge, hops, `${bridge.bdf} does not answer: it is gone or powered down`);
+    }
+    if (isAsleep(bridge)) {
+      return blocked(bridge, hops, `${bridge.bdf} forwards nothing: it is in ${bridge.powerState}`);
     }
   }
   return null;

@@ -222,7 +222,7 @@ describe('what is redirected', () => {
     expect(redirected({ acs: undefined }).outcome).toBe('unknown');
   });
 
-  it('is blocked at a switch port above that does not forward upstream', () => {
+  it('is undefined at a switch port above that does not forward upstream (6.12.1.1)', () => {
     const functions = [
       hostBridgeFunction(INTEL_UNLISTED),
       port('00:01.0', null, 'root-port', { acs: acsState(ISOLATION) }),
@@ -235,7 +235,10 @@ describe('what is redirected', () => {
       { at: '06:00.0', up: '04:01.0' },
     ];
     const { write } = routes({ functions, cpu: ZEN4 }, '06:00.0', '05:00.0');
-    expect(write).toMatchObject({ outcome: 'blocked', at: '0000:02:00.0' });
+    expect(write).toMatchObject({ outcome: 'unknown', at: '0000:02:00.0' });
+    // What is switched off above it need not be reached.
+    const closed = functions.map((fn) => (fn.at === '01:00.0' ? { ...fn, command: 0x0002 } : fn));
+    expect(outcomes({ functions: closed, cpu: ZEN4 }, '06:00.0', '05:00.0')).toEqual(['unknown', 'unknown']);
     const open = functions.map((fn) => (fn.at === '02:00.0' ? { ...fn, acs: acsState(ACS_UF) } : fn));
     expect(outcomes({ functions: open, cpu: ZEN4 }, '06:00.0', '05:00.0')).toEqual([
       'redirected',
@@ -416,6 +419,8 @@ describe('other places', () => {
       { at: '02:01.0', up: '01:00.0', pcieType: null },
     ];
     expect(outcomes({ functions }, '02:00.0', '02:01.0')).toEqual(['direct', 'direct']);
+    // They hear each other: nothing passes the bridge (PCI 3.0, 3.2).
+    expect(routes({ functions }, '02:00.0', '02:01.0').write.hops).toEqual(['0000:02:01.0', '0000:02:00.0']);
   });
 
   it('a bridge of the way is reached, and reaches down, directly', () => {
@@ -555,10 +560,22 @@ describe('ends and bridges that are switched off', () => {
     ['a bridge that forwards nothing down', '02:00.0', { command: 0x0004 }],
     ['a client that is gone', '04:00.0', { isGone: true }],
     ['a bridge that is gone', '02:00.0', { isGone: true }],
+    ['a client in D3hot (5.3.1)', '04:00.0', { powerState: 'D3hot' }],
+    ['a provider in D3hot', '03:00.0', { powerState: 'D3hot' }],
+    ['a bridge in D3hot', '02:01.0', { powerState: 'D3hot' }],
   ] as const)('%s blocks', (_, at, change) => {
     const { write, read } = routes({ functions: oneSwitch({ [at]: change }) });
     expect([write.outcome, read.outcome]).toEqual(['blocked', 'blocked']);
     expect(write.at).toBe(`0000:${at}`);
+  });
+
+  it('a bridge in D3hot lets no completions pass either', () => {
+    const functions = oneSwitch({
+      '02:00.0': { acs: ACS_CR },
+      '00:01.0': { acs: ISOLATION },
+      '01:00.0': { powerState: 'D3hot' },
+    });
+    expect(outcomes({ functions, cpu: ZEN4 })).toEqual(['direct', 'blocked']);
   });
 
   it('what is not known to be off does not block', () => {

@@ -48,6 +48,10 @@ export class PeerSpan implements Span {
     throw new AssertionFailure(`peer memory of ${this.provider} was to be read by the CPU`);
   }
 
+  copyIn(): void {
+    throw new AssertionFailure(`peer memory of ${this.provider} was to be written by the CPU`);
+  }
+
   fill(): void {
     throw new AssertionFailure(`peer memory of ${this.provider} was to be written by the CPU`);
   }
