@@ -25,6 +25,7 @@ export { withGivenCpu } from './cpu/given-cpu.ts';
 export * from './file-tree.ts';
 export * from './find.ts';
 export { readHwloc } from './hwloc/index.ts';
+export { type DumpedFunction, lspciHexDump } from './lspci/hex-dump.ts';
 export { type LspciOptions, readLspci } from './lspci/index.ts';
 export * from './machine.ts';
 export { readNccl } from './nccl/index.ts';
@@ -37,7 +38,7 @@ export {
   recogniseText,
   unknownInput,
 } from './recognise.ts';
-export { BLANKED, blankedCommandLine } from './snapshot/blank.ts';
+export { BLANKED, blankedCommandLine, withoutSerialNumber } from './snapshot/blank.ts';
 export { collectSnapshot, type Snapshot, type SnapshotOptions } from './snapshot/collect.ts';
 export { MANIFEST_FILE, MANIFEST_SCHEMA, type Manifest } from './sysfs/manifest.ts';
 export { CLASS_FOLDERS } from './sysfs/names.ts';

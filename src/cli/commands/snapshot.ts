@@ -2,7 +2,15 @@
 import { gzipSync } from 'node:zlib';
 import { UsageError } from '../../base/index.ts';
 import { boundedGunzip, directoryTree, liveTree } from '../../linux/index.ts';
-import { collectSnapshot, type FileTree, type Machine, readSysfs, writeTar } from '../../topology/index.ts';
+import {
+  collectSnapshot,
+  type FileTree,
+  lspciHexDump,
+  type Machine,
+  readSysfs,
+  withoutSerialNumber,
+  writeTar,
+} from '../../topology/index.ts';
 import type { Io } from '../io.ts';
 import { type MachineOptions, type MachineSource, openMachine, readSysroot } from '../machine-input.ts';
 import { writeNewFile } from '../new-file.ts';
@@ -12,6 +20,8 @@ export interface SnapshotOptions extends MachineOptions {
   readonly output: string;
   readonly keepIdentities?: boolean;
   readonly force?: boolean;
+  /** Config spaces as text for `lspci -F`, instead of a tar.gz. */
+  readonly hex?: boolean;
 }
 
 /** @throws {UsageError} USAGE_TWO_MACHINES, USAGE_SNAPSHOT_SOURCE, USAGE_FILE_EXISTS */
@@ -22,6 +32,9 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
       message: `a snapshot is made from a live machine, a sysroot or a lab, and ${source.path} is none`,
       hint: 'keep the file: -m reads it as it is',
     });
+  }
+  if (options.hex === true) {
+    return hexDump(options, source, io);
   }
   if (options.output === '-' && io.outIsTerminal) {
     throw new UsageError('USAGE_BINARY_TO_TERMINAL', {
@@ -49,6 +62,33 @@ export async function snapshot(options: SnapshotOptions, io: Io): Promise<number
   );
   for (const note of collected.notes) {
     io.err(`note: ${printable(note)}\n`);
+  }
+  return 0;
+}
+
+/** Serial numbers are blanked like those of a snapshot. */
+async function hexDump(
+  options: SnapshotOptions,
+  source: Exclude<MachineSource, { readonly kind: 'snapshot' }>,
+  io: Io,
+): Promise<number> {
+  const { machine } = await treeOf(source, io);
+  const functions = machine.functions.map(({ bdf, vendorId, deviceId, classCode, config }) => ({
+    bdf,
+    vendorId,
+    deviceId,
+    classCode,
+    config: config === undefined || options.keepIdentities === true ? config : withoutSerialNumber(config),
+  }));
+  const text = lspciHexDump(functions);
+  if (options.output === '-') {
+    await io.out(text);
+  } else {
+    writeNewFile(options.output, new TextEncoder().encode(text), options.force === true);
+    const dumped = functions.filter(({ config }) => config !== undefined).length;
+    io.err(
+      `${options.output}: config space of ${dumped} of ${functions.length} functions; lspci -F ${options.output} reads it\n`,
+    );
   }
   return 0;
 }

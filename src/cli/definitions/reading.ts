@@ -98,6 +98,7 @@ export function defineReading({ program, io, done, merged }: Definitions): void 
         'that a computer built like it would show.',
     )
     .requiredOption('-o, --output <file>', 'the file to write, host.tar.gz; - for stdout')
+    .option('--hex', 'config spaces only, as text that `lspci -F FILE` reads')
     .option('--keep-identities', 'keep serial numbers, addresses, names and the whole command line')
     .option('--force', 'replace the file if it is there')
     .action(async (options) =>

@@ -121,7 +121,7 @@ function describe(
     msix,
     msiVectorCount: options.msiVectorCount,
     express: options.express === undefined ? usualExpress(options) : options.express,
-    sriov: null,
+    sriov: options.sriov,
     serialNumber: { low: options.seed >>> 0, high: ((options.oui << 8) | 0xff) >>> 0 },
   };
 }

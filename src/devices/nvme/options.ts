@@ -5,7 +5,7 @@
  * drive could be. Sizes are bytes. Leaves out faults (`fault-plan.ts`).
  */
 import { PeerlaneError } from '../../base/index.ts';
-import type { ExpressDescription, Memory } from '../../fabric/index.ts';
+import type { ExpressDescription, Memory, SriovDescription } from '../../fabric/index.ts';
 import { COPY_FORMATS } from '../../spec/nvme/index.ts';
 import type { Backing } from './media/backing.ts';
 
@@ -142,6 +142,8 @@ export interface NvmeOptions {
   readonly express?: ExpressDescription | null;
   /** Revision ID; default 1. */
   readonly revision?: number;
+  /** Virtual functions: config space and BARs, with no controller behind them. Default none. */
+  readonly sriov?: SriovDescription | null;
 }
 
 /** What NvmeOptions says, with nothing missing. */
@@ -178,6 +180,7 @@ export interface ResolvedOptions {
   readonly maxPayloadBytes: number;
   readonly express: ExpressDescription | null | undefined;
   readonly revision: number;
+  readonly sriov: SriovDescription | null;
   /** OCFS: bit n for Copy descriptor format n. */
   readonly copyFormats: number;
 }
@@ -264,6 +267,7 @@ export function resolveOptions(options: NvmeOptions): ResolvedOptions {
     maxPayloadBytes: options.maxPayloadBytes ?? 512,
     express: options.express,
     revision: whole('revision', options.revision ?? 1, 0, 0xff),
+    sriov: options.sriov ?? null,
     copyFormats: (1 << COPY_FORMATS.length) - 1,
   };
 }

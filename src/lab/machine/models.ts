@@ -149,6 +149,7 @@ export function nvmeOptions(
     seed: nameSeed(options.seed, device.serial),
     express,
     revision: device.revision,
+    sriov: device.sriov === null ? null : sriovOf(device, device.sriov, express, storage),
   };
 }
 

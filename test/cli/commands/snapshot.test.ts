@@ -1,4 +1,5 @@
 /** `peerlane snapshot`: one file from which every other command gives the same answers. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
@@ -23,6 +24,29 @@ setText(
 );
 writeSysroot(files, scratch.path('host'));
 const HOST = scratch.path('host');
+
+describe('peerlane snapshot --hex', () => {
+  it('of a lab is text that our reader takes for the same machine, and lspci -F for the same functions', async () => {
+    const output = scratch.path('lab.hex');
+    const lab = 'examples/sriov.yaml';
+    const { status, stderr } = await runCli(['lab', lab, 'snapshot', '--hex', '-o', output]);
+    expect({ status, stderr: stderr.replace(output, 'FILE').replace(output, 'FILE') }).toMatchObject({
+      status: 0,
+    });
+    type Shown = { functions: { bdf: string; vendorId: number; deviceId: number }[] };
+    const [ours, read] = [
+      await runJson<Shown>(['-m', lab, 'topo']),
+      await runJson<Shown>(['-m', output, 'topo']),
+    ];
+    const ids = ({ functions }: Shown) => functions.map(({ bdf }) => bdf);
+    expect(ids(ours).length).toBeGreaterThan(16);
+    expect(ids(read)).toEqual(ids(ours));
+    const printed = spawnSync('lspci', ['-n', '-F', output], { encoding: 'utf8' });
+    if (printed.error === undefined) {
+      expect(printed.stdout.trim().split('\n').length).toBe(ids(ours).length);
+    }
+  });
+});
 
 describe('peerlane snapshot', () => {
   it.each(goldenCases.filter(({ functions }) => functions < 35).map(({ name }) => name))(

@@ -12,6 +12,7 @@ import { NSID_BROADCAST, NVM_OPCODE, NVME_STATUS } from '../../../spec/nvme/inde
 import type { Command, TransferTarget } from '../command.ts';
 import type { DataEngine } from '../data/index.ts';
 import type { RangeGate } from '../media/index.ts';
+import type { NvmeVersion } from '../options.ts';
 import { failMedia, findNamespace } from './checks.ts';
 import { runCopy } from './copy.ts';
 import { runDatasetManagement } from './dataset-management.ts';
@@ -214,7 +215,12 @@ export class IoCommands implements TransferTarget, IoOwner {
 
   #run(state: IoState): Status {
     const context = this.#context;
-    switch (state.command.opcode) {
+    const { opcode } = state.command;
+    if (opcode >= NVM_OPCODE.VERIFY && !isOffered(opcode, context.services.options.version)) {
+      state.command.failField(NVME_STATUS.INVALID_OPCODE, 0, 0);
+      return DONE;
+    }
+    switch (opcode) {
       case NVM_OPCODE.READ:
         return runRead(context, state);
       case NVM_OPCODE.WRITE:
@@ -260,6 +266,15 @@ export class IoCommands implements TransferTarget, IoOwner {
     this.#states[command.index] = made;
     return made;
   }
+}
+
+/** Whether ONCS of that revision has a command: Verify came with 1.4, Copy with 2.0. */
+function isOffered(opcode: number, version: NvmeVersion): boolean {
+  return opcode === NVM_OPCODE.VERIFY
+    ? version !== '1.3'
+    : opcode === NVM_OPCODE.COPY
+      ? version !== '1.3' && version !== '1.4'
+      : true;
 }
 
 /** NVM Express Base 2.1, 7.2. NSID FFFFFFFFh: every active namespace. */
