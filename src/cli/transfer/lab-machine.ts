@@ -12,7 +12,7 @@ import {
   openLabEnd,
 } from '../../lab/index.ts';
 import type { RouteEnd, VerifyResult } from '../../orchestrators/index.ts';
-import { rulesForMachine } from '../../p2pdma/index.ts';
+import { PeerSpan, rulesForMachine } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import type { RunningLab } from '../lab/boot.ts';
 import type {
@@ -68,7 +68,7 @@ export class LabTransferMachine implements TransferMachine, Simulation {
   }
 
   availableBytes(provider: Bdf): number | undefined {
-    return this.machine.p2pdma.provider(provider)?.availableBytes;
+    return this.#lentBy(provider)?.lengthBytes ?? this.machine.p2pdma.provider(provider)?.availableBytes;
   }
 
   allocateHost(lengthBytes: number): Span {
@@ -76,7 +76,15 @@ export class LabTransferMachine implements TransferMachine, Simulation {
   }
 
   allocatePeer(provider: Bdf, lengthBytes: number): Span {
-    return this.machine.p2pdma.allocSpan(provider, lengthBytes);
+    return (
+      this.#lentBy(provider)?.share(0, lengthBytes) ?? this.machine.p2pdma.allocSpan(provider, lengthBytes)
+    );
+  }
+
+  /** A block device over a BAR has all of its function's memory, and lends the beginning of it. */
+  #lentBy(provider: Bdf): PeerSpan | undefined {
+    const direct = this.machine.disks.find(({ disk }) => disk?.provider === provider)?.disk?.direct;
+    return direct instanceof PeerSpan ? direct : undefined;
   }
 
   resetTraffic(): void {

@@ -396,10 +396,12 @@ export class LabMachine {
       ...machine,
       source: { ...machine.source, kind: 'lab', label: this.label },
       functions: machine.functions.map((fn) => {
-        const name = names.get(fn.bdf);
-        return name === undefined || fn.classNames.some((known) => known.name === name)
-          ? fn
-          : { ...fn, classNames: [{ subsystem: 'lab', name }, ...fn.classNames] };
+        const disks = this.#disks.filter(({ disk }) => disk?.provider === fn.bdf).map(({ name }) => name);
+        const own = names.get(fn.bdf);
+        const added = [...(own === undefined ? [] : [own]), ...disks]
+          .filter((name) => !fn.classNames.some((known) => known.name === name))
+          .map((name) => ({ subsystem: 'lab', name }));
+        return added.length === 0 ? fn : { ...fn, classNames: [...added, ...fn.classNames] };
       }),
     };
   }

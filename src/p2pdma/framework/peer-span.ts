@@ -1,12 +1,13 @@
 /** `Span` over peer memory of a provider of ours: an address and a length that only devices use. */
 import type { Span } from '../../access/index.ts';
-import { AssertionFailure, type Bdf, type PhysAddr } from '../../base/index.ts';
+import { AssertionFailure, assert, type Bdf, type PhysAddr } from '../../base/index.ts';
 
 /** What a span needs of its provider. */
 export interface SpanOwner {
   readonly bdf: Bdf;
   /** @throws {MappingError} P2P_MEMORY_IN_USE */
   release(span: PeerSpan): void;
+  shareSpan(span: PeerSpan, offsetBytes: number, lengthBytes: number): PeerSpan;
 }
 
 export class PeerSpan implements Span {
@@ -54,6 +55,21 @@ export class PeerSpan implements Span {
 
   fill(): void {
     throw new AssertionFailure(`peer memory of ${this.provider} was to be written by the CPU`);
+  }
+
+  /**
+   * A span of its own over a part of this one, for somebody else to use meanwhile. This one cannot be closed before it.
+   * @throws {AssertionFailure} when the part lies outside or the span is not open
+   */
+  share(offsetBytes: number, lengthBytes: number): PeerSpan {
+    const isInside = offsetBytes >= 0 && lengthBytes > 0 && offsetBytes + lengthBytes <= this.lengthBytes;
+    assert(this.isOpen && isInside, 'a part of peer memory was shared that is not there', {
+      offsetBytes,
+      lengthBytes,
+      spanBytes: this.lengthBytes,
+      state: this.#state,
+    });
+    return this.#owner.shareSpan(this, offsetBytes, lengthBytes);
   }
 
   /**

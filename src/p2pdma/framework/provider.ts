@@ -29,6 +29,8 @@ export class Provider implements PeerProvider {
   /** Mappings for devices: they end on revoke only. */
   readonly deviceMappings = new Set<Revocable>();
   readonly #spans = new Set<PeerSpan>();
+  /** Spans over memory of another span: they hold it and do not own it. */
+  readonly #shares = new Map<PeerSpan, MemoryHold>();
   readonly #onGone: () => void;
   #hasPool = false;
   #isPublished = false;
@@ -168,8 +170,24 @@ export class Provider implements PeerProvider {
 
   /** For `PeerSpan.close`. */
   release(span: PeerSpan): void {
-    this.memory.free(span.address, span.lengthBytes);
+    const hold = this.#shares.get(span);
+    if (hold === undefined) {
+      this.memory.free(span.address, span.lengthBytes);
+    } else {
+      hold.release();
+      this.#shares.delete(span);
+    }
     this.#spans.delete(span);
+  }
+
+  /** For `PeerSpan.share`. */
+  shareSpan(of: PeerSpan, offsetBytes: number, lengthBytes: number): PeerSpan {
+    const address = (of.address + offsetBytes) as PhysAddr;
+    const hold = this.memory.hold(address, lengthBytes);
+    const span = new PeerSpan(this, address, lengthBytes);
+    this.#spans.add(span);
+    this.#shares.set(span, hold);
+    return span;
   }
 
   holdPages(address: PhysAddr, lengthBytes: number): MemoryHold {
