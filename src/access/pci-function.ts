@@ -69,6 +69,8 @@ export interface DmaSegment {
 /** Memory made reachable for one requester. */
 export interface DmaMapping {
   readonly segments: readonly DmaSegment[];
+  /** False once the owner of the memory took it back: the addresses lead elsewhere. Missing: they hold until `unmap`. */
+  readonly isValid?: boolean;
   /** Idempotent. The requester must not use the addresses afterwards. */
   unmap(): void;
 }

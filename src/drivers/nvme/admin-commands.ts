@@ -274,7 +274,9 @@ export class AdminCommands {
     if (second.status !== 0 && second.loss === null) {
       const undo = new Command(ADMIN_OPCODE.DELETE_IO_CQ);
       DELETE_QUEUE_CDW10.QID.write(undo.view, queue.id);
-      yield* this.submit(undo.bytes);
+      const undone = yield* this.submit(undo.bytes);
+      // A loss tells of the whole controller, a refusal of this queue alone.
+      return undone.loss === null ? second : undone;
     }
     return second;
   }

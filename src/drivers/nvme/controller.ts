@@ -74,6 +74,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
   readonly #aborted = new Set<string>();
   #abortsUnderWay = 0;
   #isHalting = false;
+  #isBringingUp = false;
   #settled: Delivery<void>[] = [];
   /** The error of a failed bring-up or recovery. */
   #failure: PeerlaneError | undefined;
@@ -155,8 +156,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
   *starting(): Task<void> {
     this.fn.onGone = () => this.executor.after(0, this, GONE_EVENT, 0);
     try {
-      yield* this.engine.start();
-      yield* this.#findNamespaces();
+      yield* this.#bringUp();
     } catch (error) {
       this.#failure = error instanceof PeerlaneError ? error : undefined;
       yield* this.#stopForGood();
@@ -292,8 +292,11 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
     }
     queue.extend(slot);
     if (this.#state !== 'live') {
-      // A step of bringing it up: that fails, once the controller cannot touch the memory of the step any more.
-      this.#haltAndLose();
+      // A step of bringing it up fails, once the controller cannot touch the memory of the step any more. Everything else is
+      // lost by whoever is halting the controller now.
+      if (this.#isBringingUp) {
+        this.#haltAndLose();
+      }
       return;
     }
     const key = `${queue.id}/${cid}`;
@@ -355,8 +358,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
         // What it had completed before it stopped counts.
         this.engine.drain();
         this.engine.lose('reset');
-        yield* this.engine.start();
-        yield* this.#findNamespaces();
+        yield* this.#bringUp();
       } catch (error) {
         last = rethrowUnlessTyped(error);
         if (last.code === 'NVME_GONE') {
@@ -386,6 +388,16 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
       this.#end('failed');
       this.engine.release();
       this.#tellSettled();
+    }
+  }
+
+  *#bringUp(): Task<void> {
+    this.#isBringingUp = true;
+    try {
+      yield* this.engine.start();
+      yield* this.#findNamespaces();
+    } finally {
+      this.#isBringingUp = false;
     }
   }
 
@@ -467,6 +479,11 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
       (function* (controller: NvmeController): Task<void> {
         yield* controller.#stopForGood();
         controller.#isHalting = false;
+        if (controller.isLive) {
+          // The step has ended after all, and then the controller was stopped.
+          controller.#recover('it was stopped because a command of its bring-up was late');
+          return;
+        }
         controller.engine.drain();
         controller.engine.lose('timeout');
       })(this),

@@ -21,7 +21,7 @@ import {
   STATUS,
   type Status,
 } from '../../access/index.ts';
-import { type Bdf, NvmeError, PeerlaneError } from '../../base/index.ts';
+import { type Bdf, MappingError, NvmeError, PeerlaneError } from '../../base/index.ts';
 import { NVM_OPCODE, statusOfWord } from '../../spec/nvme/index.ts';
 import { BlockEntry } from './block-entry.ts';
 import {
@@ -37,7 +37,7 @@ import type { MappedData } from './command-runner.ts';
 import type { Engine } from './engine.ts';
 import type { NamespaceIdentity } from './identify.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
-import { NO_ROOM, PartSender, QueueChoice, SENT } from './part-sender.ts';
+import { NO_ROOM, PartSender, QueueChoice, REVOKED, SENT } from './part-sender.ts';
 import type { CommandOwner, Loss, QueuePair } from './queue-pair.ts';
 import { type NvmeFailure, RequestTable } from './request-table.ts';
 import type { SpanMapping } from './span-mapping.ts';
@@ -281,6 +281,13 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
    */
   mappedData(span: Span, spanOffset: number, lengthBytes: number): MappedData {
     const mapping = this.#mappings.of(span);
+    if (mapping.isVoid) {
+      throw new MappingError(REVOKED.code, {
+        message: REVOKED.message,
+        hint: 'allocate again, at another provider if this one is gone',
+        exitStatus: 3,
+      });
+    }
     const bySgl = this.#sender.isBySgl(mapping, spanOffset, lengthBytes);
     if (bySgl && !this.#sender.canSgl) {
       throw new NvmeError('NVME_UNSUPPORTED', {

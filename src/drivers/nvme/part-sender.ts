@@ -95,6 +95,12 @@ export interface SenderParts {
   readonly blockBytes: number;
 }
 
+/** What requests on memory end with that its provider took back. */
+export const REVOKED = {
+  code: 'P2P_REVOKED',
+  message: 'the provider took the memory of the request back',
+} as const;
+
 export class PartSender {
   /** Whole blocks; 0 when a command moves less than one. */
   readonly commandBytesMax: number;
@@ -152,13 +158,16 @@ export class PartSender {
 
   /** Sends one part. @returns as `sendNext` */
   send(request: number, position: number, lengthBytes: number): number {
+    const table = this.#table;
+    const mapping = table.mappings[request]!;
+    if (mapping?.isVoid === true) {
+      return this.#refuse(request, position, STATUS.UNREACHABLE, REVOKED.code, REVOKED.message);
+    }
     const at = this.#queues.begin(this.#owner, request, position, lengthBytes);
     if (at < 0) {
       return NO_ROOM;
     }
     const queue = this.#queues.queue!;
-    const table = this.#table;
-    const mapping = table.mappings[request]!;
     if (mapping === null) {
       this.#entry.writeEmpty(queue.words, at, table.opcodes[request]!);
     } else {

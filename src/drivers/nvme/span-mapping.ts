@@ -68,6 +68,11 @@ export class SpanMapping {
     this.#canHaveList = isPaged && this.#pageCount > 2 && this.#pageCount <= LIST_PAGES_MAX;
   }
 
+  /** The provider of the memory took it back: no command may be sent to these addresses any more. */
+  get isVoid(): boolean {
+    return this.#mapping.isValid === false;
+  }
+
   /** Whether commands can name every byte: the whole span is covered, at addresses below 2^53 and multiples of 4. */
   isUsable(spanBytes: number): boolean {
     let covered = 0;

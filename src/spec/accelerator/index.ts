@@ -20,13 +20,13 @@ export const COMPUTE_FUNCTION = {
 } as const;
 
 /** Dwords at their places in a submission queue entry. */
-export const COMPUTE_CDW10 = register('Compute CDW10', 40, 32, { FUNC: bits(7, 0) });
+export const COMPUTE_CDW10 = register('Compute CDW10', 40, 32, { FUNC: bits(7, 0, 'RW') });
 /** Bytes from the start of the CMB. */
-export const COMPUTE_CDW11 = register('Compute CDW11', 44, 32, { SOURCE: bits(31, 0) });
-export const COMPUTE_CDW12 = register('Compute CDW12', 48, 32, { LENGTH: bits(31, 0) });
-export const COMPUTE_CDW13 = register('Compute CDW13', 52, 32, { TARGET: bits(31, 0) });
+export const COMPUTE_CDW11 = register('Compute CDW11', 44, 32, { SOURCE: bits(31, 0, 'RW') });
+export const COMPUTE_CDW12 = register('Compute CDW12', 48, 32, { LENGTH: bits(31, 0, 'RW') });
+export const COMPUTE_CDW13 = register('Compute CDW13', 52, 32, { TARGET: bits(31, 0, 'RW') });
 /** Output is at most this long. */
-export const COMPUTE_CDW14 = register('Compute CDW14', 56, 32, { CAPACITY: bits(31, 0) });
+export const COMPUTE_CDW14 = register('Compute CDW14', 56, 32, { CAPACITY: bits(31, 0, 'RW') });
 
 /** Status code type 7h, vendor specific, packed as `NVME_STATUS` is. */
 export const COMPUTE_STATUS = {

@@ -142,6 +142,40 @@ describe('memory of peers', () => {
     span.close();
   });
 
+  it('touches no peer memory that its provider took back, not for the rest of a request either', () => {
+    let isValid = true;
+    const bench = started({
+      fake: { mdts: 1 },
+      driver: {
+        queueDepth: 1,
+        mapPeer: (span) => {
+          const { segments, unmap } = (span as ReturnType<typeof bench.platform.peerSpan>).map();
+          return {
+            segments,
+            unmap,
+            get isValid() {
+              return isValid;
+            },
+          };
+        },
+      },
+    });
+    const namespace = bench.controller.openNamespace(1);
+    const requests = new Requests(bench, namespace);
+    const span = bench.platform.peerSpan(16 * BLOCK, '0000:05:00.0');
+    expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+    const long = requests.begin((token) => namespace.read(0, span, 0, 16 * BLOCK, token));
+    isValid = false;
+    span.bytes.fill(0xee);
+    bench.idle();
+    expect(requests.ends.get(long)).toEqual([STATUS.UNREACHABLE]);
+    expect(namespace.failure(long)?.code).toBe('P2P_REVOKED');
+    // The command that was under way is the last one.
+    expect(span.bytes.subarray(2 * BLOCK).every((byte) => byte === 0xee)).toBe(true);
+    expect(requests.read(0, span, 0, BLOCK)).toBe(STATUS.UNREACHABLE);
+    bench.run(bench.controller.closing());
+  });
+
   it('in pieces that PRPs cannot describe is refused by a controller without SGLs, and taken by one with', () => {
     for (const sgl of [false, true]) {
       const bench = started({ fake: { sgl } });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DONE, PS_PER_MS, PS_PER_S, STATUS, startTask, type Task } from '../../../src/access/index.ts';
 import { NvmeError, PeerlaneError } from '../../../src/base/index.ts';
-import { ADMIN_OPCODE, NVM_OPCODE, NVME_STATUS } from '../../../src/spec/nvme/index.ts';
+import { ADMIN_OPCODE, CSTS, NVM_OPCODE, NVME_STATUS } from '../../../src/spec/nvme/index.ts';
 import type { Misbehaviour } from './fake-controller.ts';
 import { Bench, fillCounting, Requests, started } from './harness.ts';
 
@@ -64,6 +64,39 @@ describe('timeouts and recovery', () => {
     bench.fake.namespaces.get(1)!.media.read(0, held, 0, held.length);
     expect(Buffer.compare(held, span.bytes)).toBe(0);
   });
+
+  it.each([undefined, 1, 2])(
+    'recovers once from several commands whose time is over at the same moment (seed %s)',
+    (seed) => {
+      // Stopping takes a while: CSTS.RDY is read twice before it is clear.
+      let stale = 0;
+      const property = (offset: number, value: number): number => {
+        if (offset !== CSTS.offset || CSTS.RDY.of(value) === 1) {
+          stale = offset === CSTS.offset ? 2 : stale;
+          return value;
+        }
+        return stale-- > 0 ? value | 1 : value;
+      };
+      const bench = started({
+        ...(seed === undefined ? {} : { seed }),
+        fake: { onCommand: first(5, NVM_OPCODE.WRITE, { drop: true, deaf: true }), property },
+        driver: { onTimeout: 'reset', timeoutPs: 5 * PS_PER_MS },
+      });
+      const namespace = bench.controller.openNamespace(1);
+      const requests = new Requests(bench, namespace);
+      const span = bench.platform.hostSpan(16 * BLOCK);
+      for (let i = 0; i < 16; i++) {
+        requests.begin((token) => namespace.write(i * BLOCK, span, i * BLOCK, BLOCK, token));
+      }
+      bench.idle();
+      expect(requests.wrong).toEqual([]);
+      expect(requests.done).toBe(16);
+      expect(bench.controller.resetCount).toBe(1);
+      // Nothing of the recovery is left that would stop the controller later.
+      expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+      bench.run(bench.controller.closing());
+    },
+  );
 
   it('fails what was under way where the caller does not want it sent again', () => {
     const bench = started({
@@ -293,6 +326,27 @@ describe('timeouts and recovery', () => {
     bench.run(bench.controller.resetting('a test'));
     expect(bench.controller.queues).toHaveLength(1);
     expect(requests.read(0, span, 0, BLOCK)).toBe(DONE);
+  });
+
+  it('fails a bring-up whose step back from a refused queue does not end', () => {
+    const bench = new Bench({
+      fake: {
+        onCommand: (queueId, sqe) => {
+          if (
+            queueId === 0 &&
+            sqe.getUint8(0) === ADMIN_OPCODE.CREATE_IO_SQ &&
+            sqe.getUint16(40, true) === 2
+          ) {
+            return { status: NVME_STATUS.INTERNAL_ERROR, doNotRetry: true };
+          }
+          return queueId === 0 && sqe.getUint8(0) === ADMIN_OPCODE.DELETE_IO_CQ ? { drop: true } : undefined;
+        },
+        shadowDoorbells: true,
+      },
+      driver: { queueCount: 3, shadowDoorbells: true },
+    });
+    expect(failureOf(() => bench.start()).code).toBe('NVME_TIMEOUT');
+    expect(bench.controller.state).toBe('failed');
   });
 
   it('gives up a command that fails every time', () => {

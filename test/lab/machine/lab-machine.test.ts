@@ -90,3 +90,11 @@ describe('the machine of the demo', () => {
     expect(counts.rootPorts.dataBytes).toBe(2 * LENGTH);
   });
 });
+
+test.each(['msi-x', 'msi', 'intx', 'none'])('a drive with defaults and interrupts: %s comes up', (kind) => {
+  const text = `peerlane: lab/1\nbelow: [{nvme: a, interrupts: ${kind}}]\n`;
+  const machine = LabMachine.boot(parseLab(text, 'test'), { label: 'test' });
+  expect(machine.bound.map(({ driver, notes }) => ({ driver, notes }))).toEqual([
+    { driver: 'nvme', notes: [] },
+  ]);
+});

@@ -55,6 +55,21 @@ describe('Read and Write (NVM Command Set 1.1, 3.3.4 and 3.3.6)', () => {
     expect(bench.port.requests).toBe(0);
   });
 
+  it.each<['VERIFY' | 'COPY', '1.3' | '1.4' | '2.0', number]>([
+    ['VERIFY', '1.3', S.INVALID_OPCODE],
+    ['VERIFY', '1.4', 0],
+    ['COPY', '1.3', S.INVALID_OPCODE],
+    ['COPY', '1.4', S.INVALID_OPCODE],
+    ['COPY', '2.0', 0],
+  ])('%s of a %s drive is there as ONCS says', (opcode, version, status) => {
+    const bench = make('done', { version });
+    // Without a list that says otherwise, Copy moves block 0 onto block 8.
+    expect(
+      bench.run({ opcode, slba: opcode === 'COPY' ? 8 : 0, data: 0, dataBytes: opcode === 'COPY' ? 32 : 0 })
+        .status,
+    ).toBe(status);
+  });
+
   it('MDTS 0 is no limit', () => {
     const bench = make('done', { mdts: 0 });
     expect(bench.run({ opcode: 'READ', nsid: 2, blocks: 256, dataBytes: 2 ** 20 }).status).toBe(0);
