@@ -4,7 +4,7 @@
  * Works on the fabric through `MachineSide` alone: config cycles, loads and stores. Read `platform.ts` first.
  */
 export { FabricDma } from './dma-view.ts';
-export { FabricPciFunction, wireName } from './fabric-function.ts';
+export { FabricPciFunction, wireName } from './fabric-pci-function.ts';
 export { HostSpan } from './host-span.ts';
 export { InterruptController, MESSAGE_ADDRESS } from './interrupt-controller.ts';
 export type { HostBridgeFacts, MachineSide } from './machine-side.ts';

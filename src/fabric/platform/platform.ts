@@ -10,7 +10,7 @@ import type { Iommu } from '../iommu/iommu.ts';
 import { type IovaRange, IovaSpace } from '../iommu/iova-space.ts';
 import { Memory } from '../memory/memory.ts';
 import { type DmaDomain, FabricDma } from './dma-view.ts';
-import { FabricPciFunction } from './fabric-function.ts';
+import { FabricPciFunction } from './fabric-pci-function.ts';
 import { HostSpan } from './host-span.ts';
 import { InterruptController } from './interrupt-controller.ts';
 import type { MachineSide } from './machine-side.ts';

@@ -163,21 +163,27 @@ function importSriov(fn: MachineFunction, { vfs, notes }: EndpointContext): LabS
     return null;
   }
   const total = Math.min(SRIOV_MAX, Math.max(1, state?.totalVfs ?? vfs.length, vfs.length));
-  const enabled = Math.min(total, vfs.length);
   if (vfs.length > SRIOV_MAX || (state?.totalVfs ?? 0) > SRIOV_MAX) {
     notes.add(`a lab has at most ${SRIOV_MAX} virtual functions of one function`, fn.bdf);
   }
   if (vfs.some((vf) => vf.acs != null)) {
     notes.add('ACS of virtual functions was left out', fn.bdf);
   }
-  const distances = vfs.map((vf) => routingDistance(fn, vf));
-  const offset = state?.firstVfOffset ?? distances[0] ?? 1;
-  const stride = state?.vfStride ?? (distances[1] ?? offset + 1) - offset;
+  const distances = vfs.map((vf) => routingDistance(fn, vf)).sort((a, b) => a - b);
+  const first = state?.firstVfOffset ?? distances[0] ?? 1;
+  const offset = Math.min(SRIOV_MAX, Math.max(1, first));
+  const stride = Math.min(SRIOV_MAX, Math.max(1, state?.vfStride ?? (distances[1] ?? first + 1) - first));
+  // The addresses of a lab's virtual functions follow from these two; what stands elsewhere cannot be had.
+  const strayed = distances.findIndex((distance, index) => distance !== offset + index * stride);
+  const enabled = Math.min(total, strayed === -1 ? vfs.length : strayed);
+  if (enabled < vfs.length) {
+    notes.add('virtual functions that are not at First VF Offset and VF Stride were left out', fn.bdf);
+  }
   return {
     vfs: enabled,
     total,
-    offset: Math.min(SRIOV_MAX, Math.max(1, offset)),
-    stride: Math.min(SRIOV_MAX, Math.max(1, stride)),
+    offset,
+    stride,
     vfDeviceId: state?.vfDeviceId ?? vfs[0]?.deviceId ?? ((fn.deviceId ?? 0) + 1) & 0xffff,
     bars: importVfBars(fn, vfs[0], Math.max(1, state?.totalVfs ?? total), notes),
   };

@@ -3,7 +3,7 @@
  * endpoints, and the names that a person uses for all of them.
  */
 import type { PciFunction, Task } from '../../access/index.ts';
-import { PeerlaneError } from '../../base/index.ts';
+import { PeerlaneError, type PhysAddr } from '../../base/index.ts';
 import { NvmeController, type SpanMapper } from '../../drivers/index.ts';
 import type { P2pdma } from '../../p2pdma/index.ts';
 import type { ClassName } from '../../topology/index.ts';
@@ -18,6 +18,8 @@ export interface Bound {
   readonly names: readonly ClassName[];
   readonly dmaMaskBits: number;
   readonly nvme: NvmeController | null;
+  /** What submission queues have of the controller memory, taken from the pool. */
+  readonly queueMemory: { readonly address: PhysAddr; readonly lengthBytes: number } | null;
   /** Why the driver gave up, or registered no peer memory: one line each, as the kernel's log would have them. */
   readonly notes: readonly string[];
 }
@@ -56,6 +58,7 @@ export function* bindDriver(
         names: classNames(node),
         dmaMaskBits: UNBOUND_DMA_BITS,
         nvme: null,
+        queueMemory: null,
         notes: [],
       };
   }
@@ -78,22 +81,32 @@ function* bindNvme(
       throw error;
     }
     notes.push(`${node.name}: probe failed: ${error.message}`);
-    return { node, fn, driver: null, names: [], dmaMaskBits: UNBOUND_DMA_BITS, nvme: null, notes };
+    return {
+      node,
+      fn,
+      driver: null,
+      names: [],
+      dmaMaskBits: UNBOUND_DMA_BITS,
+      nvme: null,
+      queueMemory: null,
+      notes,
+    };
   }
   const { cmb } = nvme;
+  let queueMemory: Bound['queueMemory'] = null;
   if (cmb !== null) {
     const { bar, regionSizeBytes, regionOffsetBytes, canPublish } = cmb;
     notes.push(...offer(p2pdma, fn, bar, regionSizeBytes, regionOffsetBytes, canPublish, node.name));
     // What submission queues took is gone from the pool before anybody else looks.
-    if (cmb.offsetBytes > regionOffsetBytes) {
-      p2pdma.alloc(fn.bdf, cmb.offsetBytes - regionOffsetBytes);
-    }
+    const lengthBytes = cmb.offsetBytes - regionOffsetBytes;
+    const address = lengthBytes > 0 ? p2pdma.alloc(fn.bdf, lengthBytes) : null;
+    queueMemory = address === null ? null : { address, lengthBytes };
   }
   const names: ClassName[] = [
     { subsystem: 'nvme', name: node.name },
     ...nvme.namespaces.map(({ nsid }) => ({ subsystem: 'block', name: `${node.name}n${nsid}` })),
   ];
-  return { node, fn, driver: 'nvme', names, dmaMaskBits: 64, nvme, notes };
+  return { node, fn, driver: 'nvme', names, dmaMaskBits: 64, nvme, queueMemory, notes };
 }
 
 /** Module parameter use_cmb_sqs, on unless it says otherwise. */
@@ -117,6 +130,7 @@ function bindMemory(
     names: classNames(node),
     dmaMaskBits: node.addressBits,
     nvme: null,
+    queueMemory: null,
     notes,
   };
 }

@@ -5,16 +5,18 @@
  * (`machine()`, the same `Machine` that a real computer gives), drives to open by name, peer memory to allocate, and the
  * fabric's counters.
  */
-import { type Span, startTask, type Task } from '../../access/index.ts';
+import { type EventHandler, type Span, startTask, type Task } from '../../access/index.ts';
 import { type AcsBeforeParameters, acsAtBoot } from '../../advice/index.ts';
-import { type Bdf, SeededRandom } from '../../base/index.ts';
+import { assert, type Bdf, bdfParts, SeededRandom } from '../../base/index.ts';
 import {
   type AcsFacts,
+  assignHotAdded,
   Dram,
   EventQueue,
   type EventQueueOptions,
   enumerate,
   Fabric,
+  type FabricFunction,
   type FabricPciFunction,
   type FirmwareFunction,
   type FirmwareReport,
@@ -24,7 +26,6 @@ import {
   wireName,
 } from '../../fabric/index.ts';
 import { acsKernelDefault, type KernelLog, P2pdma } from '../../p2pdma/index.ts';
-import { ACS_CONTROL, ACS_EGRESS_CONTROL_VECTOR_OFFSET, EXTENDED_ID } from '../../spec/index.ts';
 import { type FileTree, type Machine, MachineIndex, readSysfs } from '../../topology/index.ts';
 import type { LabEndpoint, LabFile, LabLink } from '../file/index.ts';
 import {
@@ -34,13 +35,14 @@ import {
   type SysfsState,
   sysfsTree,
 } from '../sysfs/index.ts';
+import { setAcs } from './acs-words.ts';
 import { type BuiltFunction, type BuiltTree, buildTree, windowWishes } from './build.ts';
 import { type Bound, bindDriver } from './drivers.ts';
 import { type BoundDisk, bindDisk } from './iopmem-disks.ts';
 import { type ModelOptions, nameSeed, type Storage } from './models.ts';
-import { labNames } from './names.ts';
+import { withLabNames } from './names.ts';
 import { physicalMap } from './physical-map.ts';
-import { acsWord, linkSpeedGTs } from './words.ts';
+import { linkSpeedGTs } from './words.ts';
 
 export interface BootOptions {
   /** For messages: the path of the lab file. */
@@ -65,7 +67,7 @@ export interface LabMember extends BuiltFunction {
   readonly platform: FabricPciFunction;
 }
 
-export class LabMachine {
+export class LabMachine implements EventHandler {
   readonly lab: LabFile;
   readonly label: string;
   readonly queue: EventQueue;
@@ -82,6 +84,9 @@ export class LabMachine {
   readonly #resources: Map<Bdf, readonly SizedResource[]>;
   readonly #bound = new Map<Bdf, Bound>();
   readonly #disks: BoundDisk[] = [];
+  /** Ports below which something was plugged in, and which has no addresses yet. */
+  readonly #pluggedPorts = new Set<FabricFunction>();
+  #isRescanDue = false;
   #machine: Machine | undefined;
   #machineEpoch = -1;
 
@@ -126,32 +131,26 @@ export class LabMachine {
         ram: map.dram.map(({ start, lengthBytes }) => ({ first: start, last: start + lengthBytes - 1 })),
       },
     });
-    this.#applyAcsParameters(acs);
+    setAcs(this.members, acsAtBoot(new MachineIndex(this.machine()), acs));
   }
 
-  /** Switches a machine on and binds its drivers. @throws as the constructor */
-  static *booting(lab: LabFile, options: BootOptions): Task<LabMachine> {
-    const machine = new LabMachine(lab, options);
-    for (const member of machine.members) {
-      yield* machine.#bind(member);
-    }
-    machine.#bindDisks();
-    return machine;
-  }
-
-  /** As `booting`, run to its end at once: nothing outside is awaited while a machine boots. */
+  /**
+   * Switches a machine on and binds its drivers, at once: nothing outside is awaited while a machine boots.
+   * @throws as the constructor
+   */
   static boot(lab: LabFile, options: BootOptions): LabMachine {
     const machine = new LabMachine(lab, options);
     for (const member of machine.members) {
       machine.run(machine.#bind(member));
     }
     machine.#bindDisks();
+    machine.fabric.onPresence = (fn, isPresent) => machine.#presenceChanged(fn, isPresent);
     return machine;
   }
 
   /**
    * Runs a task and everything it waits for, without a turn of the host's event loop.
-   * @throws what the task throws; an assertion when it waits for something that never comes
+   * @throws what the task throws; {AssertionFailure} when it waits for something that never comes
    */
   run<Result>(task: Task<Result>): Result {
     let outcome: { readonly result: Result } | { readonly error: unknown } | undefined;
@@ -165,9 +164,7 @@ export class LabMachine {
       },
     );
     while (outcome === undefined && this.queue.runUntilIdle(1) > 0) {}
-    if (outcome === undefined) {
-      throw new Error('a task waits for something that never comes');
-    }
+    assert(outcome !== undefined, 'a task waits for something that never comes');
     if ('error' in outcome) {
       throw outcome.error;
     }
@@ -202,18 +199,26 @@ export class LabMachine {
   machine(): Machine {
     if (this.#machine === undefined || this.#machineEpoch !== this.fabric.epoch) {
       const read = readSysfs(this.files(), { kind: 'sysroot', label: this.label });
-      this.#machine = this.#withNames(read);
+      this.#machine = {
+        ...withLabNames(read, this.members, this.#disks),
+        source: { ...read.source, kind: 'lab', label: this.label },
+      };
       this.#machineEpoch = this.fabric.epoch;
     }
     return this.#machine;
   }
 
   /**
-   * What the operating system does when something was plugged in or pulled out: looks again, unbinds what is gone, takes its
-   * peer memory back from whoever holds it. New functions are there to look at; no driver is bound to them.
+   * What the operating system does when something was plugged in or pulled out: gives what is new its addresses, unbinds what
+   * is gone and takes its peer memory back from whoever holds it. It happens by itself when the slot's interrupt is served;
+   * call it to have it at once. New functions are there to look at; no driver is bound to them.
    * @returns functions that are new, and those that are gone
    */
   rescan(): { readonly added: readonly Bdf[]; readonly gone: readonly Bdf[] } {
+    for (const port of this.#pluggedPorts) {
+      assignHotAdded(this.fabric, bdfParts(port.bdf), { acsFor: (facts) => this.#acsByDefault(facts) });
+    }
+    this.#pluggedPorts.clear();
     const added = this.platform.rescan().map(({ bdf }) => bdf);
     if (added.length > 0) {
       const measured = new Map(measureResources(this.fabric));
@@ -225,7 +230,12 @@ export class LabMachine {
     for (const bdf of gone) {
       this.#bound.delete(bdf);
       if (this.p2pdma.provider(bdf) !== undefined) {
-        this.run(this.p2pdma.remove(bdf, 'revoke'));
+        startTask(
+          this.p2pdma.remove(bdf, 'revoke'),
+          () => {},
+          (error) =>
+            assert(false, 'peer memory of a function that is gone was not taken back', { bdf, error }),
+        );
       }
     }
     this.forgetMachine();
@@ -247,17 +257,35 @@ export class LabMachine {
 
   /** Closes every driver. Nothing of the machine works afterwards. */
   *closing(): Task<void> {
-    for (const { nvme } of this.#bound.values()) {
+    for (const { nvme, fn, queueMemory } of this.#bound.values()) {
       if (nvme !== null) {
         yield* nvme.closing();
+      }
+      if (queueMemory !== null) {
+        this.p2pdma.free(fn.bdf, queueMemory.address, queueMemory.lengthBytes);
       }
     }
   }
 
+  /** A slot interrupts; whoever serves it comes when what is under way now has had its turn. */
+  #presenceChanged(fn: FabricFunction, isPresent: boolean): void {
+    const port = fn.device.bus.bridge;
+    if (isPresent && port !== null) {
+      this.#pluggedPorts.add(port);
+    }
+    if (!this.#isRescanDue) {
+      this.#isRescanDue = true;
+      this.queue.after(0, this, 0, 0);
+    }
+  }
+
+  onEvent(): void {
+    this.#isRescanDue = false;
+    this.rescan();
+  }
+
   #runFirmware(acs: Map<Bdf, AcsBeforeParameters>): FirmwareReport {
-    const { lab, fabric } = this;
-    const isRequested = lab.iommu.mode !== 'off';
-    const isAtsDisabled = /(?:^|\s)pci=(?:\S*,)?noats(?:,|\s|$)/.test(lab.kernel.commandLine);
+    const { fabric } = this;
     return enumerate(
       {
         configRead: fabric.configRead.bind(fabric),
@@ -274,16 +302,22 @@ export class LabMachine {
       {
         virtualFunctions: (fn) => this.#virtualFunctions(fn),
         acsFor: (facts: AcsFacts) => {
-          const kernelDefault = acsKernelDefault(facts.capability, facts.control, {
-            isRequested,
-            isExternal: false,
-            isAtsDisabled,
-          });
+          const kernelDefault = this.#acsByDefault(facts);
           acs.set(facts.bdf as Bdf, { firmware: facts.control, kernelDefault });
           return kernelDefault;
         },
       },
     );
+  }
+
+  /** What the lab's kernel makes of firmware's word, before it looks at its command line. */
+  #acsByDefault(facts: AcsFacts): number {
+    const { iommu, kernel } = this.lab;
+    return acsKernelDefault(facts.capability, facts.control, {
+      isRequested: iommu.mode !== 'off',
+      isExternal: false,
+      isAtsDisabled: /(?:^|\s)pci=(?:\S*,)?noats(?:,|\s|$)/.test(kernel.commandLine),
+    });
   }
 
   #virtualFunctions(fn: FirmwareFunction): number {
@@ -301,31 +335,6 @@ export class LabMachine {
         const state = { speedGTs: linkSpeedGTs(trained), width: trained.width };
         setLink(fn.config, state);
         setLink(port.config, state);
-      }
-    }
-  }
-
-  /** ACS Control as the file has it outright, else as the kernel's command line leaves it. */
-  #applyAcsParameters(before: ReadonlyMap<Bdf, AcsBeforeParameters>): void {
-    const words = new Map(acsAtBoot(new MachineIndex(this.machine()), before));
-    for (const { node, bdf } of this.members) {
-      if (node.acs !== null && node.acs.control !== null) {
-        words.set(bdf, acsWord(node.acs.control));
-      }
-    }
-    for (const [bdf, word] of words) {
-      const config = this.platform.functionAt(bdf)?.config;
-      const offset = config?.findExtendedCapability(EXTENDED_ID.ACCESS_CONTROL_SERVICES) ?? 0;
-      if (offset !== 0) {
-        config!.write16(offset + ACS_CONTROL.offset, word);
-      }
-    }
-    for (const { node, bdf } of this.members) {
-      const config = this.platform.functionAt(bdf)?.config;
-      const offset = config?.findExtendedCapability(EXTENDED_ID.ACCESS_CONTROL_SERVICES) ?? 0;
-      for (const number of offset === 0 ? [] : (node.acs?.egress ?? [])) {
-        const at = offset + ACS_EGRESS_CONTROL_VECTOR_OFFSET + 4 * Math.floor(number / 32);
-        config!.write32(at, (config!.read32(at) | (1 << (number % 32))) >>> 0);
       }
     }
   }
@@ -388,23 +397,6 @@ export class LabMachine {
       resources: this.#resources,
     };
   }
-
-  /** The names of the lab file, also of bridges, virtual functions and devices that Linux would not name. */
-  #withNames(machine: Machine): Machine {
-    const names = labNames(this.members, machine.functions);
-    return {
-      ...machine,
-      source: { ...machine.source, kind: 'lab', label: this.label },
-      functions: machine.functions.map((fn) => {
-        const disks = this.#disks.filter(({ disk }) => disk?.provider === fn.bdf).map(({ name }) => name);
-        const own = names.get(fn.bdf);
-        const added = [...(own === undefined ? [] : [own]), ...disks]
-          .filter((name) => !fn.classNames.some((known) => known.name === name))
-          .map((name) => ({ subsystem: 'lab', name }));
-        return added.length === 0 ? fn : { ...fn, classNames: [...added, ...fn.classNames] };
-      }),
-    };
-  }
 }
 
 /** Each host bridge has a piece of the 64 Ki I/O ports behind the legacy ones. */
@@ -414,5 +406,5 @@ function ioWindow(index: number): { readonly start: number; readonly lengthBytes
 }
 
 function refuseImage(name: string): never {
-  throw new Error(`no way to open the image ${name}`);
+  assert(false, 'a lab with images was booted without a way to open them', { name });
 }

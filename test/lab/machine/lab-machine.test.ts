@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Span } from '../../../src/access/index.ts';
+import { NvmeController as NvmeModel } from '../../../src/devices/index.ts';
+import { NvmeController } from '../../../src/drivers/index.ts';
 import { LabMachine, parseLab } from '../../../src/lab/index.ts';
 import { Copy } from '../../../src/orchestrators/index.ts';
 
@@ -49,6 +51,33 @@ test('a drive that is pulled out during a copy through its memory ends the copy,
   expect(result.copiedBytes).toBeLessThan(LENGTH);
   expect(machine.p2pdma.provider(bdf)).toBe(undefined);
   expect(machine.machine().functions.some((each) => each.bdf === bdf)).toBe(false);
+});
+
+test('a drive that is plugged into a running machine gets addresses, is found, and can be driven', () => {
+  const machine = boot('eideticom');
+  const { bdf, fn } = machine.member('nvme1')!;
+  const slot = fn.device.bus;
+  machine.fabric.surpriseRemove(slot.bridge!);
+  machine.queue.runUntilIdle();
+  expect(machine.platform.functionAt(bdf)).toBe(undefined);
+  expect(machine.boundAt(bdf)).toBe(undefined);
+
+  slot.plug(new NvmeModel({ name: 'fresh', namespaces: [{ sizeBlocks: 2048 }] }));
+  machine.queue.runUntilIdle();
+  const found = machine.platform.functionAt(bdf)!;
+  expect(found.bar(0)?.lengthBytes).toBeGreaterThan(0);
+  expect(machine.machine().functions.some((each) => each.bdf === bdf)).toBe(true);
+  const driver = new NvmeController(found);
+  machine.run(driver.starting());
+  expect(driver.namespaces.map(({ nsid }) => nsid)).toEqual([1]);
+});
+
+test('a machine that was closed holds no peer memory any more', () => {
+  const machine = boot('eideticom');
+  const { bdf } = machine.member('nvme0')!;
+  machine.run(machine.closing());
+  machine.run(machine.p2pdma.remove(bdf, 'wait'));
+  expect(machine.p2pdma.provider(bdf)).toBe(undefined);
 });
 
 describe('the machine of the demo', () => {
