@@ -82,9 +82,17 @@ export class Memory {
     let done = 0;
     while (done < lengthBytes) {
       const at = offset + done;
-      const length = Math.min(PAGE_BYTES - (at % PAGE_BYTES), lengthBytes - done);
-      this.#readPage(at, into, intoOffset + done, length);
-      done += length;
+      const run = this.#storedRun(at, lengthBytes - done);
+      if (run > 0) {
+        const start = at % CHUNK_BYTES;
+        const { bytes } = this.#chunks.get(Math.floor(at / CHUNK_BYTES))!;
+        into.set(bytes!.subarray(start, start + run), intoOffset + done);
+        done += run;
+      } else {
+        const length = Math.min(PAGE_BYTES - (at % PAGE_BYTES), lengthBytes - done);
+        this.#readPage(at, into, intoOffset + done, length);
+        done += length;
+      }
     }
   }
 
@@ -97,8 +105,8 @@ export class Memory {
     let done = 0;
     while (done < lengthBytes) {
       const at = offset + done;
-      const length = Math.min(PAGE_BYTES - (at % PAGE_BYTES), lengthBytes - done);
-      const bytes = this.#pageForWrite(at, length === PAGE_BYTES);
+      const length = Math.min(CHUNK_BYTES - (at % CHUNK_BYTES), lengthBytes - done);
+      const bytes = this.#rangeForWrite(at, length);
       bytes.set(from.subarray(fromOffset + done, fromOffset + done + length), at % CHUNK_BYTES);
       done += length;
     }
@@ -327,6 +335,40 @@ export class Memory {
       chunk.kinds[page] = PAGE.BYTES;
     }
     return chunk.bytes;
+  }
+
+  /** Bytes from `offset` on, within one chunk, that are stored as bytes; 0 when the first is not. */
+  #storedRun(offset: number, lengthMax: number): number {
+    const chunk = this.#chunks.get(Math.floor(offset / CHUNK_BYTES));
+    if (chunk === undefined) {
+      return 0;
+    }
+    const inChunk = offset % CHUNK_BYTES;
+    const first = Math.floor(inChunk / PAGE_BYTES);
+    let page = first;
+    while (
+      page < CHUNK_PAGES &&
+      chunk.kinds[page] === PAGE.BYTES &&
+      page * PAGE_BYTES - inChunk < lengthMax
+    ) {
+      page++;
+    }
+    return page === first ? 0 : Math.min(page * PAGE_BYTES - inChunk, lengthMax);
+  }
+
+  /** As `#pageForWrite` for a range within one chunk: pages that it covers in part are made real first. */
+  #rangeForWrite(offset: number, lengthBytes: number): Uint8Array {
+    const end = offset + lengthBytes;
+    const firstPage = offset - (offset % PAGE_BYTES);
+    const lastPage = end - 1 - ((end - 1) % PAGE_BYTES);
+    const bytes = this.#pageForWrite(offset, offset === firstPage && lengthBytes >= PAGE_BYTES);
+    if (lastPage > firstPage) {
+      this.#pageForWrite(lastPage, end - lastPage === PAGE_BYTES);
+      const chunk = this.#chunkAt(offset);
+      const from = Math.floor((firstPage % CHUNK_BYTES) / PAGE_BYTES) + 1;
+      chunk.kinds.fill(PAGE.BYTES, from, Math.floor((lastPage % CHUNK_BYTES) / PAGE_BYTES));
+    }
+    return bytes;
   }
 
   #check(offset: number, lengthBytes: number): void {
