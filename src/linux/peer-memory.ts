@@ -8,6 +8,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Span } from '../access/index.ts';
 import { type Bdf, MappingError, UsageError } from '../base/index.ts';
 import { codeOf, errnoMeaning, errnoName, Mapping, PAGE_BYTES } from '../host/index.ts';
+import type { KernelP2pmem } from '../p2pdma/index.ts';
 import { attributeOrUndefined, type FileTree } from '../topology/index.ts';
 import { kernelRelease } from './backing.ts';
 import { LinuxSpan } from './span.ts';
@@ -33,6 +34,26 @@ export function peerMemoryState(tree: FileTree, provider: Bdf): PeerMemoryState 
     sizeBytes: number('size'),
     availableBytes: number('available'),
     published: published === undefined ? undefined : published === 1,
+  };
+}
+
+/**
+ * A provider of the running kernel for the peer-to-peer framework (`P2pdma.addKernelOwned`): what the kernel says of it, read
+ * anew each time, and allocations from it. What could not be read counts as none.
+ */
+export function kernelP2pmem(tree: FileTree, provider: Bdf, root = ''): KernelP2pmem {
+  const state = (): PeerMemoryState | undefined => peerMemoryState(tree, provider);
+  return {
+    get sizeBytes() {
+      return state()?.sizeBytes ?? 0;
+    },
+    get availableBytes() {
+      return state()?.availableBytes ?? 0;
+    },
+    get isPublished() {
+      return state()?.published === true;
+    },
+    allocate: (lengthBytes) => allocatePeerMemory(tree, provider, lengthBytes, root),
   };
 }
 

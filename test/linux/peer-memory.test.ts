@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type PeerlaneError, toBdf } from '../../src/base/index.ts';
-import { allocatePeerMemory, directoryTree, peerMemoryState } from '../../src/linux/index.ts';
+import { type PeerlaneError, type PhysAddr, SeededRandom, toBdf } from '../../src/base/index.ts';
+import { allocatePeerMemory, directoryTree, kernelP2pmem, peerMemoryState } from '../../src/linux/index.ts';
+import { P2pdma, rulesFor } from '../../src/p2pdma/index.ts';
 import { hasFfi } from '../support/ffi.ts';
 import { sysfsTree } from './sysfs-tree.ts';
 
@@ -84,6 +85,31 @@ describe('the state of a pool', () => {
       availableBytes: 67043328,
       published: true,
     });
+  });
+
+  it('is a provider of the framework that can be found and allocated from, and nothing else', () => {
+    const tree = sysfsTree({
+      [`${DEVICE}/p2pmem/size`]: '67108864',
+      [`${DEVICE}/p2pmem/available`]: '67043328',
+      [`${DEVICE}/p2pmem/published`]: '1',
+    });
+    const p2pdma = new P2pdma({
+      machine: () => {
+        throw new Error('not needed here');
+      },
+      rules: rulesFor('7.2'),
+      random: new SeededRandom(1),
+    });
+    const provider = p2pdma.addKernelOwned(A, kernelP2pmem(tree, A));
+    expect([provider.sizeBytes, provider.availableBytes, provider.isPublished]).toEqual([
+      67108864,
+      67043328,
+      true,
+    ]);
+    expect(() => p2pdma.virtToBus(A, 4096 as PhysAddr)).toThrow(
+      expect.objectContaining({ code: 'P2P_KERNEL_OWNED' }),
+    );
+    expect(() => p2pdma.allocSpan(A, 4096)).toThrow(expect.objectContaining({ code: 'P2P_NO_ALLOCATE' }));
   });
 
   it('is unknown where a file is missing or holds something else, and absent without a pool', () => {

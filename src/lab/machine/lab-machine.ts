@@ -296,7 +296,10 @@ export class LabMachine implements EventHandler {
           lastBus: bridge.lastBus,
           memoryWindows: bridge.windows,
           addressOffset: bridge.addressOffset,
-          ioWindows: bridge.domain === 0 ? [ioWindow(fabric.hostBridges.indexOf(bridge))] : [],
+          ioWindows:
+            bridge.domain === 0
+              ? [ioWindow(fabric.hostBridges.indexOf(bridge), fabric.hostBridges.length)]
+              : [],
         })),
       },
       {
@@ -399,9 +402,9 @@ export class LabMachine implements EventHandler {
   }
 }
 
-/** Each host bridge has a piece of the 64 Ki I/O ports behind the legacy ones. */
-function ioWindow(index: number): { readonly start: number; readonly lengthBytes: number } {
-  const lengthBytes = 0x1000;
+/** The 64 Ki I/O ports behind the legacy ones, in equal pieces of whole bridge windows (4 KiB). */
+function ioWindow(index: number, count: number): { readonly start: number; readonly lengthBytes: number } {
+  const lengthBytes = Math.floor(15 / count) * 0x1000;
   return { start: 0x1000 + index * lengthBytes, lengthBytes };
 }
 
