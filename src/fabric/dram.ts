@@ -5,7 +5,7 @@
  * life). An allocation lays a memory of its own over its range: flat bytes where the CPU looks at them too (queues), extents
  * where only the amount matters.
  */
-import { assert, MappingError, type PhysAddr } from '../base/index.ts';
+import { assert, MappingError } from '../base/index.ts';
 import { Memory, PAGE_BYTES } from './memory/memory.ts';
 
 export interface DramNode {
@@ -164,9 +164,4 @@ export class Dram {
     }
     return low;
   }
-}
-
-/** A region's address, typed. */
-export function physOf(region: DramRegion): PhysAddr {
-  return region.start as PhysAddr;
 }

@@ -2,8 +2,9 @@
 import { type BarWindow, MMIO_PENDING, type MmioReader } from '../../access/index.ts';
 import { assert, type BusAddr, type PhysAddr } from '../../base/index.ts';
 import { TRAFFIC } from '../model.ts';
-import type { SizedBar } from './function-config.ts';
+
 import type { MachineSide } from './machine-side.ts';
+import type { SizedBar } from './sized-bar.ts';
 
 export class FabricBarWindow implements BarWindow {
   readonly index: number;

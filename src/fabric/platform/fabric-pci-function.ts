@@ -15,11 +15,12 @@ import {
 } from '../../spec/index.ts';
 import { FabricBarWindow } from './bar-window.ts';
 import type { FabricDma } from './dma-view.ts';
-import { type FunctionConfig, type SizedBar, sizeBarRegisters, sizeMemoryBars } from './function-config.ts';
+import type { FunctionConfig } from './function-config.ts';
 import { FunctionInterrupts } from './function-interrupts.ts';
 import type { InterruptController } from './interrupt-controller.ts';
 import type { MachineSide } from './machine-side.ts';
 import type { FoundFunction } from './scan.ts';
+import { type SizedBar, sizeBarRegisters, sizeMemoryBars } from './sized-bar.ts';
 
 const COMMAND_MEMORY = 1 << COMMAND.Memory_Space_Enable.low;
 const COMMAND_MASTER = 1 << COMMAND.Bus_Master_Enable.low;

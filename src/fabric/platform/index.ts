@@ -10,3 +10,4 @@ export { InterruptController, MESSAGE_ADDRESS } from './interrupt-controller.ts'
 export type { HostBridgeFacts, MachineSide } from './machine-side.ts';
 export { Platform } from './platform.ts';
 export { type FoundFunction, scanFunctions } from './scan.ts';
+export { lowestBit, probeRegister, sizeBarRegisters, withoutDecoding } from './sized-bar.ts';

@@ -30,7 +30,7 @@ import { type FileTree, type Machine, MachineIndex, readSysfs } from '../../topo
 import type { LabEndpoint, LabFile, LabLink } from '../file/index.ts';
 import {
   type FunctionState,
-  measureResources,
+  measureFunction,
   type SizedResource,
   type SysfsState,
   sysfsTree,
@@ -116,8 +116,7 @@ export class LabMachine implements EventHandler {
     const acs = new Map<Bdf, AcsBeforeParameters>();
     this.firmware = this.#runFirmware(acs);
     this.#trainLinks();
-    this.platform.rescan();
-    this.#resources = new Map(measureResources(this.fabric));
+    this.#resources = new Map(this.platform.rescan().map(({ bdf, found }) => [bdf, measureFunction(found)]));
     this.members = this.#tree.functions.map((built) => {
       const { bdf } = built.fn;
       return { ...built, bdf, platform: this.platform.functionAt(bdf)! };
@@ -219,13 +218,12 @@ export class LabMachine implements EventHandler {
       assignHotAdded(this.fabric, bdfParts(port.bdf), { acsFor: (facts) => this.#acsByDefault(facts) });
     }
     this.#pluggedPorts.clear();
-    const added = this.platform.rescan().map(({ bdf }) => bdf);
-    if (added.length > 0) {
-      const measured = new Map(measureResources(this.fabric));
-      for (const bdf of added) {
-        this.#resources.set(bdf, measured.get(bdf) ?? []);
-      }
+    const fresh = this.platform.rescan();
+    // Only what is new: measuring turns decoding off for a moment, and the others work.
+    for (const { bdf, found } of fresh) {
+      this.#resources.set(bdf, measureFunction(found));
     }
+    const added = fresh.map(({ bdf }) => bdf);
     const gone = [...this.#bound.keys()].filter((bdf) => this.platform.functionAt(bdf) === undefined);
     for (const bdf of gone) {
       this.#bound.delete(bdf);

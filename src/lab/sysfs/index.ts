@@ -10,6 +10,6 @@
  * `sysfs-state.ts` first.
  */
 export { lspciHex } from './lspci-hex.ts';
-export { measureResources, type SizedResource } from './sized-resource.ts';
+export { measureFunction, measureResources, type SizedResource } from './sized-resource.ts';
 export type { FunctionState, PeerMemoryState, SysfsState, VmdPlace } from './sysfs-state.ts';
 export { sysfsEntries, sysfsTree } from './sysfs-tree.ts';

@@ -1,16 +1,22 @@
 /**
- * How long the address ranges of a function are, found out the way every operating system does: write all ones, read back.
- * PCI 3.0, 6.2.5.1; PCIe Base 6.0, 7.5.1.2.1 and 9.3.3.14.
+ * How long the address ranges of a function are: BARs, the expansion ROM, BARs of virtual functions. `sizeBarRegisters` of the
+ * fabric's platform is the protocol.
  *
  * Lengths never change but by a Resizable BAR, and finding them disturbs the function, so they are measured once at boot;
  * addresses are read anew each time.
  */
 import type { ConfigSpace } from '../../access/index.ts';
 import type { Bdf } from '../../base/index.ts';
-import { type FoundFunction, type MachineSide, scanFunctions } from '../../fabric/index.ts';
 import {
-  BAR_TYPE,
-  COMMAND,
+  type FoundFunction,
+  lowestBit,
+  type MachineSide,
+  probeRegister,
+  scanFunctions,
+  sizeBarRegisters,
+  withoutDecoding,
+} from '../../fabric/index.ts';
+import {
   EXTENDED_ID,
   HEADER_LAYOUT,
   SRIOV_CONTROL,
@@ -39,9 +45,6 @@ export const FIRST_VF_INDEX = 7;
 
 /** PCI 3.0, 6.2.5.2: the lower bits of a ROM register hold no address. */
 const ROM_ADDRESS = 0xffff_f800;
-const IO_ADDRESS = 0xffff_fffc;
-const MEMORY_ADDRESS = 0xffff_fff0;
-const DECODING = (1 << COMMAND.IO_Space_Enable.low) | (1 << COMMAND.Memory_Space_Enable.low);
 
 /** Measures all functions of a machine. For use between firmware and drivers. */
 export function measureResources(side: MachineSide): ReadonlyMap<Bdf, readonly SizedResource[]> {
@@ -56,17 +59,16 @@ export function measureFunction(found: FoundFunction): SizedResource[] {
   const { config } = found;
   const isBridge = found.headerType === HEADER_LAYOUT.BRIDGE;
   const bars = isBridge ? TYPE1_BARS : found.headerType === HEADER_LAYOUT.ENDPOINT ? TYPE0_BARS : [];
-  const command = config.read16(COMMAND.offset);
-  config.write16(COMMAND.offset, command & ~DECODING);
-  const resources = measureBars(
-    config,
-    bars.map(({ offset }) => offset),
-    0,
-  );
-  if (bars.length > 0) {
-    resources.push(...measureRom(config, (isBridge ? TYPE1_ROM : TYPE0_ROM).offset));
-  }
-  config.write16(COMMAND.offset, command);
+  const resources = withoutDecoding(config, () => {
+    const found = measureBars(
+      config,
+      bars.map(({ offset }) => offset),
+      0,
+    );
+    return bars.length > 0
+      ? [...found, ...measureRom(config, (isBridge ? TYPE1_ROM : TYPE0_ROM).offset)]
+      : found;
+  });
   resources.push(...measureVfBars(config));
   return resources;
 }
@@ -89,47 +91,19 @@ function measureVfBars(config: ConfigSpace): SizedResource[] {
 }
 
 function measureBars(config: ConfigSpace, offsets: readonly number[], firstIndex: number): SizedResource[] {
-  const resources: SizedResource[] = [];
-  for (let i = 0; i < offsets.length; i++) {
-    const offset = offsets[i]!;
-    const low = config.read32(offset);
-    const isIo = (low & 1) === 1;
-    const is64Bit = !isIo && ((low >>> 1) & 3) === BAR_TYPE.BITS_64 && i + 1 < offsets.length;
-    const lowMask = probe(config, offset, low) & (isIo ? IO_ADDRESS : MEMORY_ADDRESS);
-    const highMask = is64Bit ? probe(config, offset + 4, config.read32(offset + 4)) : 0;
-    const sizeBytes = lowestBit(lowMask, highMask);
-    if (sizeBytes !== 0) {
-      resources.push({
-        index: firstIndex + i,
-        kind: isIo ? 'io' : 'memory',
-        is64Bit,
-        isPrefetchable: !isIo && (low & 8) !== 0,
-        sizeBytes,
-        offset,
-      });
-    }
-    i += is64Bit ? 1 : 0;
-  }
-  return resources;
+  return sizeBarRegisters(config, offsets).map(({ start: _, index, ...bar }) => ({
+    ...bar,
+    index: firstIndex + index,
+  }));
 }
 
 function measureRom(config: ConfigSpace, offset: number): SizedResource[] {
   // The enable bit is not written: a ROM that is enabled shares its decoder with the BARs.
-  const sizeBytes = lowestBit(probe(config, offset, config.read32(offset), ROM_ADDRESS) & ROM_ADDRESS, 0);
+  const sizeBytes = lowestBit(
+    (probeRegister(config, offset, config.read32(offset), ROM_ADDRESS) & ROM_ADDRESS) >>> 0,
+    0,
+  );
   return sizeBytes === 0
     ? []
     : [{ index: ROM_INDEX, kind: 'rom', is64Bit: false, isPrefetchable: true, sizeBytes, offset }];
-}
-
-/** What stays zero when all ones are written is below the length. */
-function probe(config: ConfigSpace, offset: number, value: number, ones = 0xffff_ffff): number {
-  config.write32(offset, ones);
-  const mask = config.read32(offset);
-  config.write32(offset, value);
-  return mask;
-}
-
-/** 0 where no bit is set. */
-function lowestBit(low: number, high: number): number {
-  return low !== 0 ? (low & -low) >>> 0 : high !== 0 ? ((high & -high) >>> 0) * 2 ** 32 : 0;
 }

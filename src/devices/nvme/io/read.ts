@@ -113,19 +113,24 @@ function sendMetadata(context: IoContext, state: IoState): Status {
   return context.data.metadataToHost(state.command, namespace.metadata, offset, state.metadataBytes);
 }
 
-export function runVerify(context: IoContext, state: IoState): Status {
+/** Whether Verify or Compare may begin: neither inserts nor strips, so PRACT is refused. False: the command has failed. */
+function admitLook(context: IoContext, state: IoState): boolean {
   const { command } = state;
+  const namespace = takeRange(context, state);
+  if (namespace === null || !checkLength(context, state) || !checkBounds(state)) {
+    return false;
+  }
+  if ((state.prinfo & PRINFO.PRACT) !== 0) {
+    command.fail(NVME_STATUS.INVALID_PROTECTION_INFORMATION);
+    return false;
+  }
+  return state.prinfo === 0 || checkPrinfo(command, namespace, state.prinfo, state.tags!, state.slba);
+}
+
+export function runVerify(context: IoContext, state: IoState): Status {
   if (state.step === STEP.BEGIN) {
-    const namespace = takeRange(context, state);
     // VSL is MDTS.
-    if (namespace === null || !checkLength(context, state) || !checkBounds(state)) {
-      return DONE;
-    }
-    if ((state.prinfo & PRINFO.PRACT) !== 0) {
-      command.fail(NVME_STATUS.INVALID_PROTECTION_INFORMATION);
-      return DONE;
-    }
-    if (state.prinfo !== 0 && !checkPrinfo(command, namespace, state.prinfo, state.tags!, state.slba)) {
+    if (!admitLook(context, state)) {
       return DONE;
     }
     state.step = STEP.ENTER;
@@ -142,15 +147,7 @@ export function runVerify(context: IoContext, state: IoState): Status {
 export function runCompare(context: IoContext, state: IoState): Status {
   const { command } = state;
   if (state.step === STEP.BEGIN) {
-    const namespace = takeRange(context, state);
-    if (namespace === null || !checkLength(context, state) || !checkBounds(state)) {
-      return DONE;
-    }
-    if ((state.prinfo & PRINFO.PRACT) !== 0) {
-      command.fail(NVME_STATUS.INVALID_PROTECTION_INFORMATION);
-      return DONE;
-    }
-    if (state.prinfo !== 0 && !checkPrinfo(command, namespace, state.prinfo, state.tags!, state.slba)) {
+    if (!admitLook(context, state)) {
       return DONE;
     }
     state.step = STEP.ENTER;
