@@ -4,6 +4,7 @@ export const importTable = {
   base: [],
   spec: ['base'],
   rates: ['base', 'spec'],
+  report: ['base', 'spec', 'rates'],
   host: ['base'],
   access: ['base', 'spec'],
   topology: ['base', 'spec', 'access'],

@@ -1,15 +1,17 @@
 /**
  * The event queue of a closed run: who works next, and what time it is.
  *
- * Work that is due now is a ring, first come first served; deadlines and delayed work are a binary heap over typed arrays,
- * ordered by time and then by the order of asking, so that a run is the same every time. Cancelling takes an entry out at
- * once: a million commands that armed and cancelled their deadlines leave nothing behind.
+ * Work that is due now is a ring, first come first served. What comes later and is never cancelled is in a wheel
+ * (event-wheel.ts), deadlines are in a heap (event-heap.ts); both keep time and then the order of asking, so that a run is the
+ * same every time.
  *
- * `costs` says what `after` takes: nothing (an untimed machine), or a random delay from a seed (the contract suites, which
- * prove that devices and drivers do not depend on who is first). Real costs come with the timed engine.
+ * The options say what `after` takes: nothing (an untimed machine), a random delay from a seed (the contract suites, which
+ * prove that devices and drivers do not depend on who is first), or what it is told (`timed`).
  */
 import type { EventHandler, Executor, TimerId } from '../access/index.ts';
 import { assert, PeerlaneError, SeededRandom } from '../base/index.ts';
+import { EventHeap } from './event-heap.ts';
+import { EventWheel } from './event-wheel.ts';
 
 /** The largest moment that is still exact; about 2.5 hours. */
 export const TIME_END_PS = 2 ** 53;
@@ -21,6 +23,8 @@ const EVENTS_PER_TURN = 20_000;
 export class TimeError extends PeerlaneError {}
 
 export interface EventQueueOptions {
+  /** A machine whose work takes time: `after` takes what it is told, rounded up to a whole picosecond. */
+  readonly timed?: boolean;
   /** `none`: an untimed machine. Otherwise every `after` takes up to `jitterPs`, drawn from `seed`. */
   readonly jitter?: { readonly seed: number; readonly jitterPs: number };
   /**
@@ -49,23 +53,13 @@ export class EventQueue implements Executor {
   #ringHandlers: (EventHandler | undefined)[] = new Array<EventHandler | undefined>(64);
   #ringCodes = new Int32Array(64);
   #ringArguments = new Float64Array(64);
+  #ringOrders = new Float64Array(64);
   #ringHead = 0;
   #ringCount = 0;
 
-  // What is due later: slots, and a heap of slot numbers.
-  #handlers: (EventHandler | undefined)[] = [];
-  #codes = new Int32Array(64);
-  #arguments = new Float64Array(64);
-  #times = new Float64Array(64);
-  #orders = new Float64Array(64);
-  /** Where a slot stands in the heap; -1 when it is free. */
-  #places = new Int32Array(64).fill(-1);
-  /** Counts uses of a slot, so that an old timer id names nothing. */
-  #uses = new Float64Array(64);
-  #heap = new Int32Array(64);
-  #heapCount = 0;
-  #freeSlots: number[] = [];
-  #slotCount = 0;
+  // What is due later.
+  readonly #wheel = new EventWheel(TIME_END_PS);
+  readonly #heap = new EventHeap();
   #order = 0;
 
   #holds = 0;
@@ -74,61 +68,85 @@ export class EventQueue implements Executor {
   readonly #turn: (run: () => void) => void;
   readonly #random: SeededRandom | undefined;
   readonly #jitterPs: number;
+  readonly #isTimed: boolean;
 
   constructor(options: EventQueueOptions = {}) {
     this.#turn = options.turn ?? nextTurn;
     this.#random = options.jitter === undefined ? undefined : new SeededRandom(options.jitter.seed);
     this.#jitterPs = options.jitter?.jitterPs ?? 0;
+    this.#isTimed = options.timed ?? false;
   }
 
   /** Nothing is due and no deadline is pending. */
   get isIdle(): boolean {
-    return this.#ringCount === 0 && this.#heapCount === 0;
+    return this.#ringCount === 0 && !this.#isAwaiting;
   }
 
   /** Whether model work takes time here, so that requests between functions may be answered later. */
   get isDelaying(): boolean {
-    return this.#random !== undefined;
+    return this.#isTimed || this.#random !== undefined;
   }
 
-  after(_delayPs: number, handler: EventHandler, code: number, argument: number): void {
-    if (this.#random !== undefined) {
-      this.#push(this.nowPs + this.#random.below(this.#jitterPs), handler, code, argument);
+  after(delayPs: number, handler: EventHandler, code: number, argument: number): void {
+    if (this.#isTimed) {
+      this.schedule(this.nowPs + Math.ceil(delayPs), handler, code, argument);
+    } else if (this.#random !== undefined) {
+      this.schedule(this.nowPs + this.#random.below(this.#jitterPs), handler, code, argument);
     } else {
       this.#pushRing(handler, code, argument);
+      this.#wake();
     }
-    this.#wake();
   }
 
-  /** A random delay from the seed; 0 where model work takes none. */
+  /** A random delay from the seed; 0 where model work takes none, or takes what it is told. */
   drawDelayPs(): number {
     return this.#random === undefined ? 0 : this.#random.below(this.#jitterPs);
   }
 
   /** At a moment of its own, for requests under way whose order the caller knows. Not before now. */
   at(atPs: number, handler: EventHandler, code: number, argument: number): void {
-    this.#push(Math.max(atPs, this.nowPs), handler, code, argument);
+    this.schedule(atPs, handler, code, argument);
+  }
+
+  /**
+   * At a moment of its own, for the hottest callers: the moment is rounded up to a whole picosecond, one that has passed is
+   * now. There is no id, so it is never cancelled.
+   */
+  schedule(atPs: number, handler: EventHandler, code: number, argument: number): void {
+    const moment = Math.ceil(atPs);
+    if (moment > this.nowPs) {
+      const wheel = this.#wheel;
+      if (wheel.count === 0) {
+        wheel.begin(this.nowPs);
+      }
+      if (moment < wheel.windowEndPs) {
+        const slot = wheel.newSlot();
+        wheel.times[slot] = moment;
+        wheel.orders[slot] = this.#order++;
+        wheel.handlers[slot] = handler;
+        wheel.codes[slot] = code;
+        wheel.arguments[slot] = argument;
+        wheel.link(slot);
+      } else {
+        this.#heap.push(moment, this.#order++, handler, code, argument);
+      }
+    } else {
+      assert(atPs <= this.nowPs, 'a moment that is not a number');
+      this.#pushDue(handler, code, argument);
+    }
     this.#wake();
   }
 
   timer(delayPs: number, handler: EventHandler, code: number, argument: number): TimerId {
-    const slot = this.#push(this.nowPs + Math.ceil(delayPs), handler, code, argument);
+    assert(!Number.isNaN(delayPs), 'a deadline that is not a number');
+    const moment = this.nowPs + Math.max(0, Math.ceil(delayPs));
+    const slot = this.#heap.push(moment, this.#order++, handler, code, argument);
     this.#wake();
-    return this.#uses[slot]! * 0x100_0000 + slot + 1;
+    return this.#heap.idOf(slot);
   }
 
   cancel(timer: TimerId): void {
-    if (timer === 0) {
-      return;
-    }
-    const slot = (timer - 1) % 0x100_0000;
-    if (
-      slot < this.#slotCount &&
-      this.#places[slot]! >= 0 &&
-      this.#uses[slot] === Math.floor((timer - 1) / 0x100_0000)
-    ) {
-      this.#remove(slot);
-    }
+    this.#heap.cancel(timer);
   }
 
   hold(): void {
@@ -147,14 +165,11 @@ export class EventQueue implements Executor {
    * @throws {TimeError} FABRIC_TIME_END
    */
   runUntilIdle(eventsMax = Number.POSITIVE_INFINITY): number {
-    let count = 0;
-    for (;;) {
-      count += this.#runDue(eventsMax - count);
-      if (count >= eventsMax || this.#heapCount === 0 || this.#holds > 0) {
-        return count;
-      }
-      this.#jump();
-    }
+    return this.#run(eventsMax, true);
+  }
+
+  get #isAwaiting(): boolean {
+    return this.#wheel.count > 0 || this.#heap.count > 0;
   }
 
   #wake(): void {
@@ -167,54 +182,29 @@ export class EventQueue implements Executor {
   readonly #onTurn = (): void => {
     this.#isTurnAsked = false;
     // A whole turn with nothing due means that nobody outside has anything to add now: time may pass.
-    if (this.#ringCount === 0 && !this.#isHeadDue() && this.#heapCount > 0 && this.#holds === 0) {
-      this.#jump();
-    }
-    this.#runDue(EVENTS_PER_TURN);
-    if (this.#ringCount > 0 || (this.#heapCount > 0 && this.#holds === 0)) {
+    this.#run(EVENTS_PER_TURN, false);
+    if (this.#ringCount > 0 || (this.#isAwaiting && this.#holds === 0)) {
       this.#wake();
     }
   };
 
-  #isHeadDue(): boolean {
-    return this.#heapCount > 0 && this.#times[this.#heap[0]!]! <= this.nowPs;
-  }
-
-  #jump(): void {
-    const next = this.#times[this.#heap[0]!]!;
-    if (!(next < TIME_END_PS)) {
-      throw new TimeError('FABRIC_TIME_END', {
-        message: `the simulation reached the end of its clock (2^53 ps, about two and a half hours)`,
-        hint: 'run a shorter workload, or several runs',
-        exitStatus: 3,
-      });
-    }
-    this.nowPs = Math.max(this.nowPs, next);
-  }
-
-  #runDue(eventsMax: number): number {
+  /** @param mayJumpAgain  time may pass after the first event as well */
+  #run(eventsMax: number, mayJumpAgain: boolean): number {
     assert(!this.#isRunning, 'the event queue was run from inside an event');
     this.#isRunning = true;
     let count = 0;
     try {
       while (count < eventsMax) {
-        if (this.#ringCount > 0) {
-          const mask = this.#ringCodes.length - 1;
-          const index = this.#ringHead;
-          const handler = this.#ringHandlers[index]!;
-          this.#ringHandlers[index] = undefined;
-          this.#ringHead = (index + 1) & mask;
-          this.#ringCount--;
-          handler.onEvent(this.#ringCodes[index]!, this.#ringArguments[index]!);
-        } else if (this.#isHeadDue()) {
-          const slot = this.#heap[0]!;
-          const handler = this.#handlers[slot]!;
-          const code = this.#codes[slot]!;
-          const argument = this.#arguments[slot]!;
-          this.#remove(slot);
-          handler.onEvent(code, argument);
+        if (this.#ringCount > 0 && !this.#isTimed) {
+          this.#runRing();
         } else {
-          break;
+          const mayJump = this.#ringCount === 0 && this.#holds === 0 && (mayJumpAgain || count === 0);
+          if (!this.#runLater(mayJump)) {
+            if (this.#ringCount === 0) {
+              break;
+            }
+            this.#runRing();
+          }
         }
         count++;
       }
@@ -222,6 +212,74 @@ export class EventQueue implements Executor {
       this.#isRunning = false;
     }
     return count;
+  }
+
+  /**
+   * Runs the first event of wheel and heap, unless it is after now and time may not pass, or it was asked for after what is due.
+   * @returns whether there was one
+   */
+  #runLater(mayJump: boolean): boolean {
+    const heap = this.#heap;
+    let limit = mayJump ? Number.POSITIVE_INFINITY : this.nowPs;
+    let deadline = -1;
+    if (heap.count > 0 && heap.times[heap.head]! <= limit) {
+      deadline = heap.head;
+      limit = heap.times[deadline]!;
+    }
+    const wheel = this.#wheel;
+    wheel.limitPs = limit;
+    const slot = wheel.first();
+    if (slot !== 0) {
+      const atPs = wheel.times[slot]!;
+      if (deadline < 0 || atPs < limit || wheel.orders[slot]! < heap.orders[deadline]!) {
+        wheel.take(slot);
+        this.nowPs = atPs;
+        // It stays in the slot until that is used again; an event keeps nothing large alive.
+        wheel.handlers[slot]!.onEvent(wheel.codes[slot]!, wheel.arguments[slot]!);
+        return true;
+      }
+    }
+    // In a timed machine, work due and deadlines of the same moment run in the order of asking. What the wheel holds of this
+    // moment was asked for before the moment came, and so before all that is due.
+    if (deadline < 0 || (this.#ringCount > 0 && heap.orders[deadline]! > this.#ringOrders[this.#ringHead]!)) {
+      return false;
+    }
+    this.#runDeadline(deadline);
+    return true;
+  }
+
+  #runDeadline(slot: number): void {
+    const atPs = this.#heap.times[slot]!;
+    if (!(atPs < TIME_END_PS)) {
+      throw new TimeError('FABRIC_TIME_END', {
+        message: `the simulation reached the end of its clock (2^53 ps, about two and a half hours)`,
+        hint: 'run a shorter workload, or several runs',
+        exitStatus: 3,
+      });
+    }
+    this.nowPs = atPs;
+    const heap = this.#heap;
+    const handler = heap.handlers[slot]!;
+    heap.remove(slot);
+    handler.onEvent(heap.codes[slot]!, heap.arguments[slot]!);
+  }
+
+  #runRing(): void {
+    const index = this.#ringHead;
+    const handler = this.#ringHandlers[index]!;
+    this.#ringHandlers[index] = undefined;
+    this.#ringHead = (index + 1) & (this.#ringCodes.length - 1);
+    this.#ringCount--;
+    handler.onEvent(this.#ringCodes[index]!, this.#ringArguments[index]!);
+  }
+
+  #pushDue(handler: EventHandler, code: number, argument: number): void {
+    if (this.#isTimed) {
+      this.#pushRing(handler, code, argument);
+    } else {
+      // Where work costs nothing, all of it comes before every moment that was asked for, and be it now.
+      this.#heap.push(this.nowPs, this.#order++, handler, code, argument);
+    }
   }
 
   #pushRing(handler: EventHandler, code: number, argument: number): void {
@@ -232,6 +290,7 @@ export class EventQueue implements Executor {
     this.#ringHandlers[index] = handler;
     this.#ringCodes[index] = code;
     this.#ringArguments[index] = argument;
+    this.#ringOrders[index] = this.#order++;
     this.#ringCount++;
   }
 
@@ -240,105 +299,18 @@ export class EventQueue implements Executor {
     const handlers = new Array<EventHandler | undefined>(size * 2);
     const codes = new Int32Array(size * 2);
     const args = new Float64Array(size * 2);
+    const orders = new Float64Array(size * 2);
     for (let i = 0; i < size; i++) {
       const from = (this.#ringHead + i) & (size - 1);
       handlers[i] = this.#ringHandlers[from];
       codes[i] = this.#ringCodes[from]!;
       args[i] = this.#ringArguments[from]!;
+      orders[i] = this.#ringOrders[from]!;
     }
     this.#ringHandlers = handlers;
     this.#ringCodes = codes;
     this.#ringArguments = args;
+    this.#ringOrders = orders;
     this.#ringHead = 0;
   }
-
-  #push(atPs: number, handler: EventHandler, code: number, argument: number): number {
-    const slot = this.#freeSlots.pop() ?? this.#newSlot();
-    this.#handlers[slot] = handler;
-    this.#codes[slot] = code;
-    this.#arguments[slot] = argument;
-    this.#times[slot] = atPs;
-    this.#orders[slot] = this.#order++;
-    this.#siftUp(this.#heapCount++, slot);
-    return slot;
-  }
-
-  #newSlot(): number {
-    const slot = this.#slotCount++;
-    if (slot === this.#codes.length) {
-      const size = slot * 2;
-      this.#codes = grown(this.#codes, new Int32Array(size));
-      this.#arguments = grown(this.#arguments, new Float64Array(size));
-      this.#times = grown(this.#times, new Float64Array(size));
-      this.#orders = grown(this.#orders, new Float64Array(size));
-      this.#places = grown(this.#places, new Int32Array(size).fill(-1));
-      this.#uses = grown(this.#uses, new Float64Array(size));
-      this.#heap = grown(this.#heap, new Int32Array(size));
-    }
-    return slot;
-  }
-
-  #remove(slot: number): void {
-    const place = this.#places[slot]!;
-    const last = this.#heap[--this.#heapCount]!;
-    this.#places[slot] = -1;
-    this.#handlers[slot] = undefined;
-    this.#uses[slot]!++;
-    this.#freeSlots.push(slot);
-    if (last !== slot) {
-      if (place > 0 && this.#isBefore(last, this.#heap[(place - 1) >> 1]!)) {
-        this.#siftUp(place, last);
-      } else {
-        this.#siftDown(place, last);
-      }
-    }
-  }
-
-  #isBefore(a: number, b: number): boolean {
-    const earlier = this.#times[a]! - this.#times[b]!;
-    return earlier < 0 || (earlier === 0 && this.#orders[a]! < this.#orders[b]!);
-  }
-
-  #siftUp(from: number, slot: number): void {
-    let place = from;
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
-      const other = this.#heap[parent]!;
-      if (!this.#isBefore(slot, other)) {
-        break;
-      }
-      this.#heap[place] = other;
-      this.#places[other] = place;
-      place = parent;
-    }
-    this.#heap[place] = slot;
-    this.#places[slot] = place;
-  }
-
-  #siftDown(from: number, slot: number): void {
-    let place = from;
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child >= this.#heapCount) {
-        break;
-      }
-      if (child + 1 < this.#heapCount && this.#isBefore(this.#heap[child + 1]!, this.#heap[child]!)) {
-        child++;
-      }
-      const other = this.#heap[child]!;
-      if (!this.#isBefore(other, slot)) {
-        break;
-      }
-      this.#heap[place] = other;
-      this.#places[other] = place;
-      place = child;
-    }
-    this.#heap[place] = slot;
-    this.#places[slot] = place;
-  }
-}
-
-function grown<Values extends Int32Array | Float64Array>(from: Values, into: Values): Values {
-  into.set(from);
-  return into;
 }

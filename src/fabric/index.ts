@@ -3,10 +3,9 @@
  *
  * It routes by what stands in config space, with its own code: it knows nothing of `p2pdma`, which predicts what happens
  * here. Device models plug in through `model.ts`; drivers see it through `access.PciFunction`. Read `model.ts` first, then
- * `tree/fabric.ts`.
+ * `tree/fabric.ts`; time is in `timing/`.
  *
- * Follows the PCI Express Base Specification 6.0. Leaves out on purpose: time and bandwidth (an untimed machine, or one
- * with random delays), link training, electrical matters.
+ * Follows the PCI Express Base Specification 6.0. Leaves out on purpose: link training, power states, electrical matters.
  */
 export {
   DONE,
@@ -27,5 +26,6 @@ export { patternBytes, patternSeed } from './memory/pattern.ts';
 export * from './model.ts';
 export * from './platform/index.ts';
 export * from './routing/index.ts';
+export * from './timing/index.ts';
 export * from './tlp/index.ts';
 export * from './tree/index.ts';

@@ -15,6 +15,23 @@ function overhead(link: LinkSpeed, header: Header): TlpOptions {
   return { ...header, isFlit: isFlitLink(link) };
 }
 
+/**
+ * GB/s that packets have of one direction of a link, their own overhead included.
+ *
+ * `symbol` charges acknowledgements only while the other direction is busy too; `pciebench` always.
+ * @param mpsBytes  payload of the packets that are acknowledged
+ * @throws {InputError} INPUT_LINK_SPEED
+ */
+export function directionGBs(
+  link: LinkSpeed,
+  mpsBytes: number,
+  model: DllpModel,
+  isOtherBusy: boolean,
+): number {
+  const isCharged = isOtherBusy || model === 'pciebench';
+  return netGBs(link) - (isCharged ? rawGBs(link) * dllpShare(link, mpsBytes, model) : 0);
+}
+
 /** GB/s of payload when every packet holds `payloadBytes` and carries `overheadBytes`. */
 function streamGBs(capacityGBs: number, payloadBytes: number, overheadBytes: number): number {
   return (capacityGBs * payloadBytes) / (payloadBytes + overheadBytes);

@@ -34,6 +34,9 @@ export const SKP_SHARE = 4 / 1538;
 export const FLIT_BYTES = 256;
 export const FLIT_TLP_BYTES = 236;
 
+/** What forward error correction of a flit adds to the latency of a link. From memory, not from a source. */
+export const FLIT_FEC_NS = 2;
+
 function codingOf(speedGTs: number): Coding {
   const coding = CODINGS.find((row) => row.speedGTs === speedGTs);
   if (coding === undefined) {
@@ -94,6 +97,19 @@ export function psPerByte(link: LinkSpeed): number {
 /** Nanoseconds to serialise `bytes` on an idle link. @throws {InputError} INPUT_LINK_SPEED */
 export function serialiseNs(link: LinkSpeed, bytes: number): number {
   return bytes / rawGBs(link);
+}
+
+/**
+ * How long a packet may wait until its flit is full, in nanoseconds; 0 without flits.
+ * @throws {InputError} INPUT_LINK_SPEED
+ */
+export function flitNs(link: LinkSpeed): number {
+  return codingOf(link.speedGTs).isFlit ? FLIT_BYTES / rawGBs(link) : 0;
+}
+
+/** Share of packets of `wireBytes` that have to be sent again at this bit error rate, at most 1. */
+export function replayShare(wireBytes: number, bitErrorRate: number): number {
+  return Math.min(1, 8 * wireBytes * bitErrorRate);
 }
 
 /**

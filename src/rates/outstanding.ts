@@ -41,3 +41,17 @@ export function postedCreditGoodputGBs(
 export function dataCreditsToSaturate(goodputGBs: number, loopNs: number): number {
   return Math.ceil((goodputGBs * loopNs) / DATA_CREDIT_BYTES);
 }
+
+/** Reads limited by credits for their requests, in GB/s: each request holds one header credit until it is taken on. */
+export function nonPostedCreditGoodputGBs(
+  headerCredits: number,
+  mrrsBytes: number,
+  roundTripNs: number,
+): number {
+  return (headerCredits * mrrsBytes) / roundTripNs;
+}
+
+/** Strictly ordered posted writes, each waiting until the one before has been seen, in GB/s. */
+export function strictWriteGoodputGBs(writeBytes: number, visibleNs: number): number {
+  return writeBytes / visibleNs;
+}

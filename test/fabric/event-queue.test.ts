@@ -108,6 +108,116 @@ describe('an untimed queue', () => {
   });
 });
 
+describe('a timed queue', () => {
+  test('takes what it is told, rounded up to a whole picosecond, and says that it delays', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    expect(queue.isDelaying).toBe(true);
+    queue.after(500, sink, 1, 10);
+    queue.after(4.2, sink, 2, 20);
+    queue.schedule(4.9, sink, 3, 30);
+    queue.schedule(-7, sink, 4, 40);
+    queue.runUntilIdle();
+    expect(sink.seen).toEqual(['4:40@0', '2:20@5', '3:30@5', '1:10@500']);
+  });
+
+  test('rounds a delay up also where the clock is too large for its fraction', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    const late = { onEvent: () => queue.after(1e-4, sink, 1, 0) };
+    queue.schedule(2 ** 50, late, 0, 0);
+    queue.runUntilIdle();
+    expect(sink.seen).toEqual([`1:0@${2 ** 50 + 1}`]);
+  });
+
+  test('keeps the order of asking within a moment, whoever holds the event', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    const first = {
+      onEvent() {
+        queue.after(0, sink, 3, 0);
+        queue.timer(0, sink, 4, 0);
+        queue.schedule(queue.nowPs, sink, 5, 0);
+        queue.timer(0, sink, 6, 0);
+        queue.after(0, sink, 7, 0);
+      },
+    };
+    queue.schedule(10, first, 0, 0);
+    queue.timer(10, sink, 1, 0);
+    queue.schedule(10, sink, 2, 0);
+    queue.runUntilIdle();
+    expect(sink.seen).toEqual([1, 2, 3, 4, 5, 6, 7].map((code) => `${code}:0@10`));
+  });
+
+  test('takes in what comes before everything that waits, after a look that ran nothing', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    queue.schedule(2 ** 20 + 1, sink, 2, 0);
+    queue.schedule(2 ** 20 + 2, sink, 3, 0);
+    queue.hold();
+    expect(queue.runUntilIdle()).toBe(0);
+    queue.schedule(2 ** 19, sink, 1, 0);
+    queue.release();
+    queue.runUntilIdle();
+    expect(sink.seen.map((line) => line[0])).toEqual(['1', '2', '3']);
+  });
+
+  test('a turn of the host runs one moment, so that who awaits it goes on at that moment', async () => {
+    const turns: (() => void)[] = [];
+    const queue = new EventQueue({ turn: (run) => turns.push(run), timed: true });
+    const sink = recorder(queue);
+    queue.schedule(5, sink, 1, 0);
+    queue.schedule(5, sink, 2, 0);
+    queue.schedule(6, sink, 3, 0);
+    turns.shift()!();
+    expect(sink.seen).toEqual(['1:0@5', '2:0@5']);
+    turns.shift()!();
+    expect(sink.seen).toEqual(['1:0@5', '2:0@5', '3:0@6']);
+    expect(turns).toEqual([]);
+  });
+
+  test('ends with a typed error at the end of its clock, also inside the window of its wheel', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    const late = {
+      onEvent() {
+        queue.schedule(TIME_END_PS - 1, sink, 1, 0);
+        queue.schedule(TIME_END_PS, sink, 2, 0);
+      },
+    };
+    queue.schedule(TIME_END_PS - 10, late, 0, 0);
+    expect(() => queue.runUntilIdle()).toThrow(expect.objectContaining({ code: 'FABRIC_TIME_END' }));
+    expect(sink.seen).toEqual([`1:0@${TIME_END_PS - 1}`]);
+  });
+
+  test('refuses a moment that is not a number', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    for (const ask of ['after', 'at', 'schedule', 'timer'] as const) {
+      expect(() => queue[ask](Number.NaN, sink, 0, 0)).toThrow('not a number');
+    }
+    expect(queue.isIdle).toBe(true);
+  });
+
+  test('goes on after an event that threw', () => {
+    const queue = new EventQueue({ turn: noTurn, timed: true });
+    const sink = recorder(queue);
+    const broken = {
+      onEvent() {
+        throw new Error('broken');
+      },
+    };
+    queue.schedule(1, broken, 0, 0);
+    queue.schedule(1, sink, 1, 0);
+    queue.timer(2, broken, 0, 0);
+    queue.timer(2, sink, 2, 0);
+    expect(() => queue.runUntilIdle()).toThrow('broken');
+    expect(() => queue.runUntilIdle()).toThrow('broken');
+    queue.runUntilIdle();
+    expect(sink.seen).toEqual(['1:0@1', '2:0@2']);
+  });
+});
+
 test('a delayed queue gives the same order for the same seed, and another for another', () => {
   const orders = [1, 1, 2].map((seed) => {
     const queue = new EventQueue({ turn: noTurn, jitter: { seed, jitterPs: 1000 } });

@@ -37,7 +37,7 @@ export interface ComputeUnitOptions {
   readonly complete: (command: Command) => void;
 }
 
-/** What a byte costs the unit, in a timed machine: 4 GB/s. */
+/** What a byte costs the unit, in a timed machine: 4 GB/s. One command after the other. */
 const PS_PER_BYTE = 250;
 
 export class ComputeUnit implements IoExecutor, EventHandler {
@@ -45,6 +45,8 @@ export class ComputeUnit implements IoExecutor, EventHandler {
   readonly #options: ComputeUnitOptions;
   /** Commands being worked on, by slot. */
   readonly #running = new Map<number, Command>();
+  /** When the unit has done what it was given. */
+  #freePs = 0;
   /** Events of before a reset mean nothing. */
   #epoch = 0;
 
@@ -58,8 +60,12 @@ export class ComputeUnit implements IoExecutor, EventHandler {
       return this.#inner.execute(command);
     }
     this.#running.set(command.index, command);
-    const costPs = COMPUTE_CDW12.LENGTH.read(command.view, command.base) * PS_PER_BYTE;
-    this.#options.executor.after(costPs, this, this.#epoch, command.index);
+    const { executor, memory } = this.#options;
+    const length = COMPUTE_CDW12.LENGTH.read(command.view, command.base);
+    // More than there is will be refused, and costs nothing.
+    const costPs = length <= memory.sizeBytes ? length * PS_PER_BYTE : 0;
+    this.#freePs = Math.max(executor.nowPs, this.#freePs) + costPs;
+    executor.after(this.#freePs - executor.nowPs, this, this.#epoch, command.index);
     return PENDING;
   }
 
@@ -80,6 +86,7 @@ export class ComputeUnit implements IoExecutor, EventHandler {
 
   reset(): void {
     this.#epoch++;
+    this.#freePs = 0;
     this.#running.clear();
     this.#inner.reset?.();
   }

@@ -72,6 +72,7 @@ import {
   type LocalRange,
 } from './services.ts';
 import { NvmSubsystem, type SubsystemMember } from './subsystem.ts';
+import { AdminDelay, MediaTiming, type MediaUtilisation } from './timing/index.ts';
 
 /** What a controller is put together with, beside its options. */
 export interface NvmeParts {
@@ -116,6 +117,7 @@ export class NvmeController
   readonly selfTest: SelfTest;
   readonly memory: ControllerMemory;
   readonly admin: AdminCommands;
+  readonly media: MediaTiming | null;
   pageBytes = 4096;
 
   readonly #layout: BarLayout;
@@ -127,6 +129,8 @@ export class NvmeController
   readonly #makeIo: NvmeParts['makeIo'];
   readonly #extendIo: NvmeParts['extendIo'];
   #io: IoExecutor | undefined;
+  /** Null where admin commands cost nothing. */
+  #adminDelay: AdminDelay | null = null;
   readonly #keepAlive: KeepAlive;
   #poweredPs = 0;
 
@@ -144,6 +148,8 @@ export class NvmeController
     this.properties = this.#file.view;
     this.#life = new LifeCycle(this.properties, this);
     this.#pool = new CommandPool(this.options.commandSlots);
+    const { timing, commandSlots } = this.options;
+    this.media = timing === null ? null : new MediaTiming(timing, commandSlots);
     this.memory = new ControllerMemory(this.options, this.#layout, this.properties);
     this.events = new AsyncEvents((command) => this.engine.complete(command));
     this.firmware = new FirmwareSlots(this, this.options.firmware);
@@ -193,6 +199,16 @@ export class NvmeController
     return Math.floor((this.executor.nowPs - this.#poweredPs) / 1e9);
   }
 
+  /** How busy media and controller have been since `resetMediaCounts`; null for a drive without timing. */
+  mediaUtilisation(): MediaUtilisation | null {
+    return this.media?.utilisation(this.executor.nowPs) ?? null;
+  }
+
+  /** Counts `mediaUtilisation` from now on. */
+  resetMediaCounts(): void {
+    this.media?.resetCounts(this.executor.nowPs);
+  }
+
   /** State for people and for saving: plain values only. */
   snapshot(): Record<string, unknown> {
     const queue = (
@@ -231,12 +247,17 @@ export class NvmeController
     this.data = new DataEngine(this, this.#pool.slots);
     const io = this.#makeIo?.(this, this.data) ?? new IoCommands(this, this.data, this.#pool.slots);
     this.#io = this.#extendIo?.(io, this) ?? io;
+    const adminPs = this.media?.timing.adminPs ?? 0;
+    this.#adminDelay =
+      adminPs === 0
+        ? null
+        : new AdminDelay(this.admin, port.executor, adminPs, this.#pool.slots, (one) => this.complete(one));
     this.engine = new QueueEngine({
       port,
       pool: this.#pool,
       interrupts: this.interrupts,
       faults: this.faults,
-      admin: this.admin,
+      admin: this.#adminDelay ?? this.admin,
       io: this.#io,
       listener: this,
       pairCount: this.options.queueCount + 1,
@@ -424,7 +445,7 @@ export class NvmeController
 
   resetInside(): void {
     this.engine.clear();
-    this.admin.reset();
+    this.#resetAdmin();
     this.interrupts.reset();
     this.#resetInternal(false);
   }
@@ -507,6 +528,7 @@ export class NvmeController
       this.health.powerCycles++;
       this.health.unsafeShutdowns += wasReady ? 1 : 0;
       this.#layout.cmb?.range.memory.reset();
+      this.media?.reset(this.executor.nowPs, true);
       const random = new SeededRandom(
         (this.options.seed ^ Math.imul(this.health.powerCycles, 0x9e37_79b1)) >>> 0,
       );
@@ -541,10 +563,16 @@ export class NvmeController
     this.#keepAlive.stop();
     this.engine.clear();
     this.events.forget();
-    this.admin.reset();
+    this.#resetAdmin();
     this.#io?.reset?.();
+    this.media?.reset(this.executor.nowPs, false);
     this.data.reset();
     this.interrupts.reset();
+  }
+
+  #resetAdmin(): void {
+    this.admin.reset();
+    this.#adminDelay?.reset();
   }
 
   *#completionQueues() {

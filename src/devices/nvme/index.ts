@@ -6,7 +6,8 @@
  * Leaves out SR-IOV, boot partitions, reservations, other command sets; security commands answer Invalid Opcode.
  *
  * It shares spec tables with the host driver and nothing else. Read `controller.ts` first (state machine, who is what), then
- * `queues/queue-engine.ts` (the hot path), `admin/admin-commands.ts`, `data/data-engine.ts`, `io/`.
+ * `queues/queue-engine.ts` (the hot path), `admin/admin-commands.ts`, `data/data-engine.ts`, `io/`;
+ * `timing/` is what media and controller cost in a machine with time.
  */
 
 export type { Command } from './command.ts';
@@ -31,3 +32,10 @@ export {
 export type { IoExecutor } from './queues/dispatcher.ts';
 export { IoCounters } from './services.ts';
 export { type NamespaceEntry, NvmSubsystem, type SubsystemOptions } from './subsystem.ts';
+export {
+  INSTANT_MEDIA,
+  MEDIA_PARTS,
+  type MediaPart,
+  type MediaTimingOptions,
+  type MediaUtilisation,
+} from './timing/index.ts';

@@ -8,6 +8,7 @@ import { PeerlaneError } from '../../base/index.ts';
 import type { ExpressDescription, Memory, SriovDescription } from '../../fabric/index.ts';
 import { COPY_FORMATS } from '../../spec/nvme/index.ts';
 import type { Backing } from './media/backing.ts';
+import type { MediaTimingOptions } from './timing/index.ts';
 
 /** A device that cannot be made as described. Code DEVICE_OPTIONS. */
 export class DeviceError extends PeerlaneError {}
@@ -144,6 +145,8 @@ export interface NvmeOptions {
   readonly revision?: number;
   /** Virtual functions: config space and BARs, with no controller behind them. Default none. */
   readonly sriov?: SriovDescription | null;
+  /** What media and controller cost in a timed machine; default nothing. */
+  readonly timing?: MediaTimingOptions | null;
 }
 
 /** What NvmeOptions says, with nothing missing. */
@@ -181,6 +184,7 @@ export interface ResolvedOptions {
   readonly express: ExpressDescription | null | undefined;
   readonly revision: number;
   readonly sriov: SriovDescription | null;
+  readonly timing: MediaTimingOptions | null;
   /** OCFS: bit n for Copy descriptor format n. */
   readonly copyFormats: number;
 }
@@ -268,6 +272,7 @@ export function resolveOptions(options: NvmeOptions): ResolvedOptions {
     express: options.express,
     revision: whole('revision', options.revision ?? 1, 0, 0xff),
     sriov: options.sriov ?? null,
+    timing: options.timing ?? null,
     copyFormats: (1 << COPY_FORMATS.length) - 1,
   };
 }

@@ -7,6 +7,7 @@ import type { Command } from './command.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import type { Namespace } from './media/index.ts';
 import type { ResolvedOptions } from './options.ts';
+import type { MediaTiming } from './timing/index.ts';
 
 /** A range of the controller's own memory. One object per controller, overwritten by the next call. */
 export interface LocalRange {
@@ -59,6 +60,8 @@ export interface ControllerServices {
   readonly settings: IoSettings;
   readonly counters: IoCounters;
   readonly faults: FaultPlan;
+  /** What the media cost in time; null for nothing. */
+  readonly media: MediaTiming | null;
 
   /**
    * Whether an address is this controller's own.

@@ -8,7 +8,7 @@
 export { BarRegister, type BarShape } from './bar-register.ts';
 export { type AcsDescription, acsWritableBits } from './capabilities/acs.ts';
 export { isDownstreamPort, type SlotDescription } from './capabilities/express.ts';
-export { type LinkState, setLink, setPresence } from './capabilities/link-state.ts';
+export { type LinkState, linkNow, setLink, setPresence } from './capabilities/link-state.ts';
 export { type VirtualFunctions, virtualFunctions } from './capabilities/sriov.ts';
 export { CONFIG_CHANGES, type ConfigChange } from './config-change.ts';
 export { type ConfigOffsets, ConfigSpace } from './config-space.ts';

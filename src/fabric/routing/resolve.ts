@@ -198,6 +198,7 @@ function makeRoute(
       completionLinks: back.links,
       completionStops: back.stops,
       root: trip.root,
+      numaNode: trip.numaNode,
       redirectedAt: trip.redirectedAt,
       maxPayloadBytes,
       maxReadRequestBytes: packetBytes ?? requester?.state.maxReadRequestBytes ?? 128,

@@ -116,6 +116,7 @@ function deliver(
   const region = complex.dram.regionAt(trip.addr);
   if (region !== undefined) {
     trip.contains(region);
+    trip.numaNode = region.numaNode;
     const fault = findFault(complex.faults, null, trip.addr, trip);
     if (fault !== undefined) {
       return failed(fault.code, null, 'primary');

@@ -133,6 +133,8 @@ export interface RouteParts {
   readonly completionStops: readonly FabricFunction[];
   /** The host bridge it passed; null when it stayed below the root complex. */
   readonly root: HostBridge | null;
+  /** NUMA node of the system memory where it ends; null elsewhere. */
+  readonly numaNode: number | null;
   /** The function that sent it up instead of to its peer. */
   readonly redirectedAt: FabricFunction | null;
   readonly maxPayloadBytes: number;

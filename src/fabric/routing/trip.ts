@@ -23,6 +23,8 @@ export class Trip {
   /** Links travelled before each stop. */
   readonly linksBefore: number[] = [];
   root: HostBridge | null = null;
+  /** Of the system memory where it ended; null elsewhere. */
+  numaNode: number | null = null;
   redirectedAt: FabricFunction | null = null;
 
   constructor(

@@ -16,6 +16,7 @@ import { TRAFFIC, type Traffic } from '../model.ts';
 import type { Fault } from '../routing/completer.ts';
 import type { RootComplex } from '../routing/root-complex.ts';
 import type { Translator } from '../routing/translator.ts';
+import { FabricTiming, type FabricTimingOptions } from '../timing/fabric-timing.ts';
 import type { TlpListener } from '../tlp/trace.ts';
 import { checkHostBridge } from './check-host-bridge.ts';
 import { type ConfigTarget, countConfigRequest, findConfigTarget } from './config-access.ts';
@@ -35,6 +36,8 @@ export interface FabricOptions {
   readonly dram: Dram;
   /** The IOMMU of host bridges that name none; missing or null: none. */
   readonly translator?: Translator | null;
+  /** What things cost, in a machine whose queue is timed. Missing: the machine has no time. */
+  readonly timing?: FabricTimingOptions;
 }
 
 /** Takes interrupt messages: PCI domain, requester ID, address and data as written. */
@@ -53,6 +56,8 @@ export class Fabric implements RootComplex {
   readonly inFlight: InFlight;
   readonly cpu: Cpu;
   readonly wires: InterruptWires;
+  /** Null in a machine without time. */
+  readonly timing: FabricTiming | null;
   /** Whether requests are answered later. */
   readonly isDelaying: boolean;
   /** Grows when anything changes that routing depends on. */
@@ -83,6 +88,7 @@ export class Fabric implements RootComplex {
     this.inFlight = new InFlight(options.queue);
     this.cpu = new Cpu(this);
     this.wires = new InterruptWires((...wire) => this.intxSink(...wire));
+    this.timing = options.timing === undefined ? null : new FabricTiming(this, options.timing);
   }
 
   /** @throws {FabricError} FABRIC_BUS_OVERLAP, FABRIC_WINDOW_OVERLAP, FABRIC_BAD_ADDRESS */

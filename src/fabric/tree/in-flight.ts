@@ -1,11 +1,15 @@
 /**
- * Requests under way in a machine with delays: they arrive at random moments under the ordering rules, and bytes move when
- * they arrive. PCIe Base 6.0, 2.4.1.
+ * Requests under way in a machine with delays: they arrive at random moments under the ordering rules, or when a timed
+ * engine says so, and bytes move when they arrive. PCIe Base 6.0, 2.4.1.
  *
  * - Posted requests of one requester arrive in the order in which they were made; interrupts are such requests.
  * - A read does not arrive before posted requests that were made before it.
  * - A completion does not arrive before posted requests that its completer made before it.
  * - With relaxed ordering, command data may pass earlier posted requests.
+ *
+ * In a timed machine a posted request is over for its sender when its last byte has left. Bytes of queue entries and
+ * interrupts are kept until they arrive; command data lands in memory when it has left, which nobody can tell who waits for
+ * the completion entry.
  *
  * Requests live in slots that are used again; nothing is allocated for one in the steady state.
  */
@@ -13,6 +17,10 @@ import { DONE, type EventHandler, type MmioReader, PENDING, type Status } from '
 import type { EventQueue } from '../event-queue.ts';
 import { Memory } from '../memory/memory.ts';
 import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
+import { INTERRUPT_RANGE } from '../routing/root-complex.ts';
+import { ROUTE_KIND } from '../routing/route.ts';
+import { PROGRESS, type ProgressSink } from '../timing/engine.ts';
+import type { TimedTransport } from '../timing/timed-transport.ts';
 import type { FabricFunction } from './fabric-function.ts';
 import type { Requester } from './requester.ts';
 
@@ -24,6 +32,13 @@ const ARRIVE = 0;
 const COMPLETE = 1;
 
 const NO_MEMORY = Memory.flat(0);
+/** Of bytes that a slot keeps by itself: a submission queue entry. */
+const OWN_BYTES = 64;
+
+/** Who hears of a request that no model made: a source of traffic that stands for a function. */
+export interface DmaSink {
+  onDma(token: number, status: Status): void;
+}
 
 class Slot {
   kind: Kind = KIND.WRITE;
@@ -40,11 +55,21 @@ class Slot {
   completer: FabricFunction | null = null;
   reader: MmioReader | null = null;
   action: (() => void) | null = null;
-  /** Of CPU accesses: the bytes themselves. */
-  readonly own = Memory.flat(8);
+  /** Instead of the requester's model. */
+  sink: DmaSink | null = null;
+  /** In a timed machine: parts whose last byte has not left, not arrived, not ended. */
+  untaken = 0;
+  unserved = 0;
+  unended = 0;
+  /** The bytes are where they belong already. */
+  isMoved = false;
+  /** Bytes of CPU accesses, and of short posted requests. */
+  readonly own = Memory.flat(OWN_BYTES);
 }
 
-export class InFlight implements EventHandler {
+export class InFlight implements EventHandler, ProgressSink {
+  /** Says when, in a timed machine; null: random moments. */
+  transport: TimedTransport | null = null;
   readonly #queue: EventQueue;
   readonly #slots: Slot[] = [];
   readonly #free: number[] = [];
@@ -67,8 +92,10 @@ export class InFlight implements EventHandler {
     lengthBytes: number,
     traffic: Traffic,
     token: number,
+    sink: DmaSink | null = null,
   ): Status {
     const index = this.#take(KIND.WRITE, requester, addr);
+    this.#slots[index]!.sink = sink;
     this.#fill(index, local, localOffset, lengthBytes, traffic, token);
     this.#post(requester, index, traffic === TRAFFIC.DATA && isRelaxed(requester));
     return PENDING;
@@ -82,8 +109,10 @@ export class InFlight implements EventHandler {
     lengthBytes: number,
     traffic: Traffic,
     token: number,
+    sink: DmaSink | null = null,
   ): Status {
     const index = this.#take(KIND.READ, requester, addr);
+    this.#slots[index]!.sink = sink;
     this.#fill(index, local, localOffset, lengthBytes, traffic, token);
     this.#request(requester, index);
     return PENDING;
@@ -91,14 +120,19 @@ export class InFlight implements EventHandler {
 
   sendMessage(requester: Requester, addr: number, data: number): void {
     const index = this.#take(KIND.MESSAGE, requester, addr);
-    this.#slots[index]!.own.setValue(0, 4, data);
+    const slot = this.#slots[index]!;
+    slot.own.setValue(0, 4, data);
+    this.#fill(index, slot.own, 0, 4, TRAFFIC.CONTROL, 0);
     this.#post(requester, index, false);
   }
 
   /** Something that travels like a posted write: a change of an interrupt pin. In an untimed machine it is next. */
   postAction(requester: Requester, action: () => void): void {
-    const index = this.#take(KIND.ACTION, requester, 0);
-    this.#slots[index]!.action = action;
+    // In a timed machine it takes as long as an interrupt message of the same function.
+    const index = this.#take(KIND.ACTION, requester, INTERRUPT_RANGE.start);
+    const slot = this.#slots[index]!;
+    slot.action = action;
+    this.#fill(index, slot.own, 0, 4, TRAFFIC.CONTROL, 0);
     this.#post(requester, index, false);
   }
 
@@ -140,15 +174,89 @@ export class InFlight implements EventHandler {
     }
   }
 
+  onProgress(progress: number, index: number): void {
+    const slot = this.#slots[index]!;
+    const requester = slot.requester!;
+    const isAlive = slot.run === requester.run;
+    switch (progress) {
+      case PROGRESS.TAKEN:
+        if (--slot.untaken === 0 && isAlive) {
+          this.#taken(slot, requester);
+        }
+        return;
+      case PROGRESS.ARRIVED:
+        if (slot.unserved > 0) {
+          if (--slot.unserved === 0 && isAlive) {
+            this.#serve(slot, requester);
+          }
+          return;
+        }
+        break;
+      default:
+        break;
+    }
+    if (--slot.unended > 0) {
+      return;
+    }
+    if (!isAlive) {
+      this.#release(index);
+    } else if (progress === PROGRESS.COMPLETED) {
+      this.#complete(index, slot, requester);
+    } else {
+      this.#arriveTimed(index, slot, requester);
+    }
+  }
+
+  /** The last byte of a posted request has left: its sender may use the place again. */
+  #taken(slot: Slot, requester: Requester): void {
+    if (slot.kind !== KIND.WRITE) {
+      return;
+    }
+    const { addr, localOffset, lengthBytes, traffic, token } = slot;
+    let status: Status = DONE;
+    if (
+      traffic === TRAFFIC.DATA &&
+      requester.routeOf(addr, lengthBytes, true, traffic).kind === ROUTE_KIND.MEMORY
+    ) {
+      status = requester.writeNow(addr, slot.local, localOffset, lengthBytes, traffic);
+      slot.isMoved = true;
+    } else {
+      const kept = lengthBytes <= OWN_BYTES ? slot.own : Memory.flat(lengthBytes);
+      slot.local.copyTo(localOffset, kept, 0, lengthBytes);
+      slot.local = kept;
+      slot.localOffset = 0;
+    }
+    (slot.sink ?? requester.fn?.model)?.onDma(token, status);
+  }
+
+  #arriveTimed(index: number, slot: Slot, requester: Requester): void {
+    if (slot.kind === KIND.WRITE) {
+      if (!slot.isMoved) {
+        requester.writeNow(slot.addr, slot.local, slot.localOffset, slot.lengthBytes, slot.traffic);
+      }
+      this.#release(index);
+    } else {
+      this.#arrive(index, slot, requester);
+    }
+  }
+
+  /** A read has reached its completer: what is there now is what it gets. */
+  #serve(slot: Slot, requester: Requester): void {
+    const { addr, local, localOffset, lengthBytes, traffic } = slot;
+    slot.status = requester.readNow(addr, local, localOffset, lengthBytes, traffic);
+    slot.completer = requester.lastCompleter;
+  }
+
   #arrive(index: number, slot: Slot, requester: Requester): void {
     const { addr, local, localOffset, lengthBytes, traffic, token } = slot;
     switch (slot.kind) {
       case KIND.WRITE: {
         const status = requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
         const isAlive = slot.run === requester.run;
+        const sink = slot.sink ?? requester.fn?.model;
         this.#release(index);
         if (isAlive) {
-          requester.fn?.model?.onDma(token, status);
+          sink?.onDma(token, status);
         }
         return;
       }
@@ -186,8 +294,9 @@ export class InFlight implements EventHandler {
       local.fill(localOffset, lengthBytes, 0xff);
     }
     if (kind === KIND.READ) {
+      const sink = slot.sink ?? requester.fn?.model;
       this.#release(index);
-      requester.fn?.model?.onDma(token, status);
+      sink?.onDma(token, status);
     } else {
       const value = local.getValue(localOffset, lengthBytes);
       this.#release(index);
@@ -197,6 +306,13 @@ export class InFlight implements EventHandler {
 
   /** In order behind earlier posted requests, unless relaxed. */
   #post(requester: Requester, index: number, relaxed: boolean): void {
+    if (this.transport !== null) {
+      const slot = this.#slots[index]!;
+      const parts = this.transport.send(requester, slot.addr, slot.lengthBytes, true, slot.traffic, index);
+      slot.untaken = parts;
+      slot.unended = parts;
+      return;
+    }
     const drawnPs = this.#laterPs();
     const atPs = relaxed ? drawnPs : Math.max(drawnPs, requester.lastPostedPs);
     requester.lastPostedPs = Math.max(requester.lastPostedPs, atPs);
@@ -204,6 +320,13 @@ export class InFlight implements EventHandler {
   }
 
   #request(requester: Requester, index: number): void {
+    if (this.transport !== null) {
+      const slot = this.#slots[index]!;
+      const parts = this.transport.send(requester, slot.addr, slot.lengthBytes, false, slot.traffic, index);
+      slot.unserved = parts;
+      slot.unended = parts;
+      return;
+    }
     this.#queue.at(Math.max(this.#laterPs(), requester.lastPostedPs), this, ARRIVE, index);
   }
 
@@ -222,6 +345,9 @@ export class InFlight implements EventHandler {
     slot.requester = requester;
     slot.run = requester.run;
     slot.addr = addr;
+    slot.sink = null;
+    slot.isMoved = false;
+    slot.status = DONE;
     this.#count++;
     return index;
   }

@@ -13,6 +13,7 @@ export {
   type HostBridgeWindow,
   type PeerPolicy,
 } from './host-bridge.ts';
+export type { DmaSink } from './in-flight.ts';
 export { type IntxSink, pinAtRoot } from './interrupt-wires.ts';
 export type { InterruptMode } from './interrupts.ts';
 export { Link, LinkDirection } from './link.ts';

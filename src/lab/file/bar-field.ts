@@ -120,6 +120,10 @@ function bar(index: number) {
       examples: ['64M', '16K 32-bit', '16G 64-bit prefetchable'],
     },
     long: barBlock,
+    expand: (word) => {
+      const expanded = expandBar(word);
+      return expanded === NOT_TAKEN ? undefined : expanded;
+    },
     shared: 'bar',
   });
   return schema;

@@ -6,13 +6,14 @@ import { block, count, flag, hex, id, link, printSize, size } from './field.ts';
 import type { LabDownstreamPort, LabPciBridge, LabRootPort, LabSwitch, LabVmd } from './lab-device.ts';
 import type { LabId } from './lab-file.ts';
 import type { LabAcs, LabLink } from './lab-function.ts';
+import { fillPortTiming, portTiming, printPortTiming } from './timing-fields.ts';
 import type { LabBlock } from './values.ts';
 
 export type LabBridgeKind = 'root-port' | 'switch' | 'port' | 'pci-bridge' | 'vmd';
 
 const below = (description: string) => z.unknown().optional().meta({ description });
 
-const portCommon = (idText: string, linkText: string, acsText: string) => ({
+const portCommon = (idText: string, linkText: string, acsText: string, timingText: string) => ({
   at: at(),
   id: id()
     .optional()
@@ -37,13 +38,14 @@ const portCommon = (idText: string, linkText: string, acsText: string) => ({
     description: 'Physical slot number. Default: no slot; of a hot-plug port: the port number.',
   }),
   'hot-plug': flag().prefault('no').meta({ description: 'Devices may come and go.' }),
+  timing: portTiming(`Where the lab is run in time. Default: ${timingText}.`),
   below: below(
     'What is plugged in: one device of one or more functions, a switch or a bridge. Missing: empty.',
   ),
 });
 
 export const bridgeFields = {
-  'root-port': portCommon('by CPU vendor', 'gen4 x16', 'auto'),
+  'root-port': portCommon('by CPU vendor', 'gen4 x16', 'auto', 'as `time` says'),
   switch: {
     at: at(),
     id: id().prefault('10b5:8747').meta({ description: 'Vendor and device id of all its ports.' }),
@@ -55,9 +57,17 @@ export const bridgeFields = {
       .prefault('none')
       .meta({ description: '`acs` of its upstream port; none has it unless it is multi-function.' }),
     'max-payload': maxPayload(),
+    timing: portTiming(
+      'Where the lab is run in time: of the switch and its upstream port; of downstream ports that do not say, too, but not its credits.',
+    ),
     below: below('Downstream ports. A device, switch or bridge here gets a port of its own.'),
   },
-  port: portCommon('that of its switch', 'that of its switch', 'that of its switch'),
+  port: portCommon(
+    'that of its switch',
+    'that of its switch',
+    'that of its switch',
+    'that of its switch, but its credits',
+  ),
   'pci-bridge': {
     at: at(),
     id: id().prefault('10b5:8114').meta({ description: 'Vendor and device id.' }),
@@ -151,6 +161,7 @@ export function fillPort<Kind extends 'root-port' | 'port'>(
     port,
     slot: raw.slot ?? (raw['hot-plug'] ? port : null),
     isHotPlug: raw['hot-plug'],
+    timing: fillPortTiming(raw.timing),
   };
 }
 
@@ -163,6 +174,7 @@ export function fillSwitch(raw: SwitchRaw, place: BridgePlace) {
     maxPayloadBytes: raw['max-payload'],
     link: raw.link,
     trained: raw.trained ?? null,
+    timing: fillPortTiming(raw.timing),
   };
 }
 
@@ -214,6 +226,7 @@ export function printBridge(
         'max-payload': String(node.maxPayloadBytes),
         ...(node.slot === null ? {} : { slot: String(node.slot) }),
         'hot-plug': flagText(node.isHotPlug),
+        ...printPortTiming(node.timing),
       };
     case 'switch':
       return {
@@ -222,6 +235,7 @@ export function printBridge(
         ...(node.trained === null ? {} : { trained: printLink(node.trained) }),
         'upstream-acs': printAcs(node.acs),
         'max-payload': String(node.maxPayloadBytes),
+        ...printPortTiming(node.timing),
       };
     case 'pci-bridge':
       return {

@@ -11,6 +11,7 @@ import {
   type LabLink,
   type LabSriov,
 } from './lab-function.ts';
+import { endpointTiming, fillEndpointTiming, printEndpointTiming } from './timing-fields.ts';
 import type { LabBlock } from './values.ts';
 
 export interface EndpointDefaults {
@@ -97,6 +98,7 @@ export function endpointFields(defaults: EndpointDefaults) {
       .meta({
         description: 'Single Root I/O Virtualization: the number of enabled VFs, or a block. Default: none.',
       }),
+    timing: endpointTiming(),
     integrated: flag().prefault('no').meta({
       description: 'It sits on the root bus itself (RCiEP) and has no root port above it. Host bridges only.',
     }),
@@ -144,6 +146,7 @@ export function fillEndpoint(
     hasPri: raw.pri,
     hasFlr: raw.flr,
     sriov: raw['sr-iov'] === undefined ? null : fillSriov(raw['sr-iov'], raw.id),
+    timing: fillEndpointTiming(raw.timing),
   };
 }
 
@@ -185,6 +188,7 @@ export function printEndpoint(node: LabEndpointBase): LabBlock {
     pri: flagText(node.hasPri),
     flr: flagText(node.hasFlr),
     ...(node.sriov === null ? {} : { 'sr-iov': printSriov(node.sriov) }),
+    ...printEndpointTiming(node.timing),
   };
 }
 

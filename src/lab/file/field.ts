@@ -6,7 +6,7 @@
  */
 import * as z from 'zod';
 import { didYouMean, shown, unknownKey } from './problems.ts';
-import { isBlock } from './values.ts';
+import { isBlock, type LabBlock } from './values.ts';
 
 /** What a reader of text gives for text that it does not take. */
 export const NOT_TAKEN = Symbol('not taken');
@@ -18,6 +18,8 @@ interface ShortForm {
   /** Missing where the block has no short form and stands here for its `shared` name. */
   readonly short?: object;
   readonly long: z.ZodType;
+  /** The block that a word stands for; undefined: none. */
+  readonly expand?: (word: string) => LabBlock | undefined;
   /** Name of a definition that many fields point to. */
   readonly shared?: string;
 }
@@ -172,6 +174,15 @@ export function flag() {
   );
 }
 
+/** The nearest stands before a list that is long. */
+function noneOf(value: string, values: readonly string[]): string {
+  const names = values.join(', ');
+  const near = didYouMean(value, values);
+  return names.length < 120 || near === ''
+    ? `${shown(value)} is none of ${names}${near}`
+    : `${shown(value)} is not among the words here${near}; allowed: ${names}`;
+}
+
 export function choice<const Values extends readonly string[]>(values: Values) {
   const names = values.join(', ');
   return (
@@ -185,9 +196,7 @@ export function choice<const Values extends readonly string[]>(values: Values) {
             : undefined;
         if (found === undefined) {
           const message =
-            typeof value === 'string'
-              ? `${shown(value)} is none of ${names}${didYouMean(value, values)}`
-              : `one word is expected: ${names}`;
+            typeof value === 'string' ? noneOf(value, values) : `one word is expected: ${names}`;
           context.issues.push({ code: 'custom', message, input: value });
           return z.NEVER;
         }
@@ -274,8 +283,9 @@ export function deviceAddress() {
 }
 
 /** A list; one value stands for a list of one. `[]` is a list of none. */
-export function listOf<Item extends z.ZodType>(item: Item, max: number) {
-  const list = z.array(item).max(max, { error: `at most ${max} of these` });
+export function listOf<Item extends z.ZodType>(item: Item, max: number, min: 0 | 1 = 0) {
+  const most = z.array(item).max(max, { error: `at most ${max} of these` });
+  const list = min === 0 ? most : most.min(min, { error: 'at least one of these' });
   const schema = z
     .unknown()
     .transform((value) => (Array.isArray(value) || value === undefined ? value : [value]))
@@ -306,14 +316,14 @@ export function block<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 export function shortBlock<Shape extends z.core.$ZodLooseShape>(
   shape: Shape,
   short: object,
-  expand: (value: string) => unknown,
+  expand: (value: string) => LabBlock,
 ) {
   const long = block(shape);
   const schema = z
     .unknown()
     .transform((value) => (typeof value === 'string' ? expand(value) : value))
     .pipe(long);
-  shortForms.set(schema, { short, long });
+  shortForms.set(schema, { short, long, expand });
   return schema;
 }
 

@@ -11,6 +11,7 @@ import { oneOrMany, shortForms } from './field.ts';
 import { ENDPOINT_KINDS } from './kinds/index.ts';
 import { hostBridgeSchema, machineSchema } from './machine-fields.ts';
 import { LAB_MARKER, LAB_VERSION } from './recognise-lab.ts';
+import { STREAM_KINDS, streamAbout, streamSchemas } from './workload-fields.ts';
 
 type Json = Record<string, unknown>;
 
@@ -46,6 +47,10 @@ export function labJsonSchema(): Json {
     items: { $ref: '#/$defs/host-bridge' },
     ...properties['host-bridges'],
   };
+  for (const kind of STREAM_KINDS) {
+    defs[`stream-${kind}`] = { description: streamAbout[kind], ...convert(streamSchemas[kind], shared) };
+  }
+  addStreams(properties.workload!);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `Peerlane lab file (${LAB_VERSION})`,
@@ -54,6 +59,15 @@ export function labJsonSchema(): Json {
     required: [LAB_MARKER],
     $defs: { ...defs, ...Object.fromEntries(shared) },
   };
+}
+
+/** Streams are read by kind, so the block of the workload knows nothing of them. */
+function addStreams(workload: Json): void {
+  const properties = workload.properties as Record<string, Json>;
+  const kinds = STREAM_KINDS.map((kind) => ({ $ref: `#/$defs/stream-${kind}` }));
+  const description = properties.streams?.description;
+  properties.streams = { description, anyOf: [{ type: 'array', items: { anyOf: kinds } }, ...kinds] };
+  workload.required = ['streams'];
 }
 
 /** Parts that many fields have, by name. */

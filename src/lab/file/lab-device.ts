@@ -1,5 +1,6 @@
 /** The tree of a lab: bridges and devices. Children are in `below`, in order of their address. */
 import type { LabBar, LabEndpointBase, LabFunctionBase, LabLink, LabLinkEnd } from './lab-function.ts';
+import type { LabMedia, LabPortTiming } from './lab-time.ts';
 
 /** On the root bus of a host bridge. Endpoints there are integrated (RCiEP). */
 export type LabRootBusNode = LabRootPort | LabEndpoint | LabVmd;
@@ -13,6 +14,8 @@ export interface LabPortBase extends LabFunctionBase, LabLinkEnd {
   /** Physical Slot Number; null when no slot is implemented. */
   readonly slot: number | null;
   readonly isHotPlug: boolean;
+  /** Null: nothing is said. */
+  readonly timing: LabPortTiming | null;
   /** Empty: nothing is plugged in. */
   readonly below: readonly LabSlotNode[];
 }
@@ -29,6 +32,8 @@ export interface LabDownstreamPort extends LabPortBase {
 export interface LabSwitch extends LabFunctionBase, LabLinkEnd {
   readonly kind: 'switch';
   readonly trained: LabLink | null;
+  /** Of its ports that do not say otherwise, too; null: nothing is said. */
+  readonly timing: LabPortTiming | null;
   readonly below: readonly LabDownstreamPort[];
 }
 
@@ -103,6 +108,8 @@ export interface LabNvmeBase extends LabEndpointBase {
   /** `1.4`: NVMe version. */
   readonly version: string;
   readonly hasVolatileWriteCache: boolean;
+  /** Null: by the generation of its link. */
+  readonly media: LabMedia | null;
 }
 
 export interface LabNvme extends LabNvmeBase {

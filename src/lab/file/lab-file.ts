@@ -3,6 +3,8 @@
  * "the machine has none". The devices are in `lab-function.ts` and `lab-device.ts`.
  */
 import type { LabRootBusNode } from './lab-device.ts';
+import type { LabTime } from './lab-time.ts';
+import type { LabWorkload } from './lab-workload.ts';
 
 export interface LabFile {
   /** Of the format: `peerlane: lab/1`. */
@@ -18,6 +20,10 @@ export interface LabFile {
   readonly memory: readonly LabMemory[];
   readonly hostBridges: readonly LabHostBridge[];
   readonly iopmem: readonly LabIopmem[];
+  /** What things cost, where the lab is run in time. */
+  readonly time: LabTime;
+  /** What to run; null: nothing is said. */
+  readonly workload: LabWorkload | null;
 }
 
 export interface LabKernel {

@@ -3,6 +3,7 @@
  * Functions of bridges and devices are in `lab-device.ts`.
  */
 import type { LabId } from './lab-file.ts';
+import type { LabEndpointTiming } from './lab-time.ts';
 
 export interface LabLink {
   /** 1 to 6: 2.5 to 64 GT/s. */
@@ -94,4 +95,6 @@ export interface LabEndpointBase extends LabFunctionBase {
   readonly hasPri: boolean;
   readonly hasFlr: boolean;
   readonly sriov: LabSriov | null;
+  /** Null: by kind. */
+  readonly timing: LabEndpointTiming | null;
 }

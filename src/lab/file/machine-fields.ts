@@ -34,7 +34,9 @@ import {
   PEER_POLICIES,
 } from './lab-file.ts';
 import { LAB_MARKER, LAB_VERSION } from './recognise-lab.ts';
+import { fillTime, printMachineTime, timeSchema } from './time-fields.ts';
 import type { LabBlock } from './values.ts';
+import { workloadSchema } from './workload-fields.ts';
 
 /** A processor of each vendor that people have. */
 const CPUS: Readonly<Record<LabCpuVendor, Omit<LabCpu, 'vendor' | 'sockets'>>> = {
@@ -148,6 +150,10 @@ export const machineFields = {
   iopmem: listOf(iopmemSchema, 64)
     .prefault([])
     .meta({ description: 'Block devices over memory of functions.' }),
+  time: timeSchema.prefault({}).meta({
+    description: 'What things cost where the lab is run in time: a platform, or a block. Default: auto.',
+  }),
+  workload: workloadSchema.optional().meta({ description: 'What to run. Default: nothing.' }),
 };
 export const machineSchema = block(machineFields);
 export const machineBlocks = {
@@ -160,12 +166,10 @@ type MachineRaw = z.output<typeof machineSchema>;
 
 /** Words of later versions, and what they will be for. */
 export const RESERVED: Readonly<Record<string, string>> = {
-  workload: 'what to run',
-  time: 'timing values',
   faults: 'faults to inject',
 };
 
-export function fillMachine(raw: MachineRaw): Omit<LabFile, 'hostBridges' | 'iopmem'> {
+export function fillMachine(raw: MachineRaw): Omit<LabFile, 'hostBridges' | 'iopmem' | 'workload'> {
   const memory = raw.memory.map((sizeBytes) => ({ sizeBytes }));
   const vendor = raw.cpu.vendor;
   const usual = CPUS[vendor];
@@ -194,6 +198,7 @@ export function fillMachine(raw: MachineRaw): Omit<LabFile, 'hostBridges' | 'iop
       pageBytes: raw.iommu['page-size'],
     },
     memory,
+    time: fillTime(raw.time),
   };
 }
 
@@ -219,6 +224,7 @@ export function printMachine(lab: LabFile): LabBlock {
       'page-size': printSize(lab.iommu.pageBytes),
     },
     memory: lab.memory.map((node) => printSize(node.sizeBytes)),
+    ...printMachineTime(lab.time),
   };
 }
 

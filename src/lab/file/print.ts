@@ -32,11 +32,18 @@ import {
 } from './machine-fields.ts';
 import type { Report } from './report.ts';
 import { isBlock, type LabBlock, type LabValue } from './values.ts';
+import { printWorkload } from './workload.ts';
 
 /** The text of a lab, with a heading. `comment` lines come first; the default names the format. */
 export function printLab(lab: LabFile, comment: readonly string[] = DEFAULT_COMMENT): string {
   const { peerlane, ...machine } = machineFieldsOf(lab);
-  const block: LabBlock = { peerlane: peerlane!, ...machine, ...treeOf(lab), ...iopmemOf(lab) };
+  const block: LabBlock = {
+    peerlane: peerlane!,
+    ...machine,
+    ...treeOf(lab),
+    ...iopmemOf(lab),
+    ...printWorkload(lab, reduced),
+  };
   // As in the reader, every word is text, so nothing needs quotes but what looks like no value at all.
   const document = new Document(block, {
     version: '1.2',
@@ -84,8 +91,8 @@ function reduced(
   read: (fields: LabBlock) => unknown,
   keep: readonly string[] = [],
 ): LabBlock {
-  const key = JSON.stringify(wanted);
-  const isSame = (fields: LabBlock) => JSON.stringify(read(fields)) === key;
+  const key = JSON.stringify(wanted, withInfinity);
+  const isSame = (fields: LabBlock) => JSON.stringify(read(fields), withInfinity) === key;
   let current = full;
   for (const field of Object.keys(full)) {
     const { [field]: value, ...rest } = current;
@@ -102,6 +109,11 @@ function reduced(
     }
   }
   return current;
+}
+
+/** Infinity is something else than null. */
+function withInfinity(_: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? 'inf' : value;
 }
 
 /** Ways to write a value with less, the shortest first; each may mean something else. */
@@ -129,7 +141,7 @@ function* shorterForms(value: LabValue): Generator<LabValue> {
 const STATED = ['peerlane', 'kernel', 'cpu', 'iommu', 'memory'];
 
 function machineFieldsOf(lab: LabFile): LabBlock {
-  const { hostBridges: _, iopmem: __, ...wanted } = lab;
+  const { hostBridges: _, iopmem: __, workload: ___, ...wanted } = lab;
   return reduced(
     printMachine(lab),
     wanted,

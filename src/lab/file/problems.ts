@@ -25,7 +25,8 @@ export type LabErrorCode =
   | 'LAB_NAME'
   | 'LAB_ADDRESS'
   | 'LAB_BAR'
-  | 'LAB_REFERENCE';
+  | 'LAB_REFERENCE'
+  | 'LAB_STREAM';
 
 export class Problems {
   readonly #label: string;
@@ -82,7 +83,8 @@ function others(problems: readonly LabProblem[], rest: number): string {
 
 const MESSAGE_MAX = 400;
 
-function oneLine(message: string): string {
+/** Without what could reach a terminal as a command. */
+export function oneLine(message: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what a hostile file may hold must not reach a terminal.
   const clean = message.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
   return clean.length > MESSAGE_MAX ? `${clean.slice(0, MESSAGE_MAX)}…` : clean;

@@ -12,6 +12,7 @@ import { type Origin, reservedMessage } from './entries.ts';
 import { readFields } from './kind.ts';
 import type { LabNode } from './lab-device.ts';
 import type { LabCpuVendor, LabFile, LabHostBridge, LabIopmem } from './lab-file.ts';
+import type { LabStream, LabWorkload } from './lab-workload.ts';
 import {
   fillHostBridge,
   fillMachine,
@@ -26,14 +27,20 @@ import { LAB_MARKER, LAB_VERSION } from './recognise-lab.ts';
 import type { Report } from './report.ts';
 import { TreeReader } from './tree.ts';
 import { isBlock, type LabBlock, type LabPath, type LabValue } from './values.ts';
+import { readWorkload } from './workload.ts';
+import { workloadContext } from './workload-context.ts';
+import type { WorkloadRaw } from './workload-fields.ts';
 import { readYaml, type YamlSource } from './yaml-source.ts';
 
 export type { LabPosition } from './problems.ts';
 
 export interface LabReading {
   readonly lab: LabFile;
-  /** Where in the text a node or host bridge of `lab` is, for problems that show later; a port that is not written, where the device is. */
-  readonly position: (node: LabNode | LabHostBridge | LabIopmem) => LabPosition | undefined;
+  /**
+   * Where in the text a node, host bridge or stream of `lab` is, for problems that show later; a port that is not written, where
+   * the device is.
+   */
+  readonly position: (node: LabNode | LabHostBridge | LabIopmem | LabStream) => LabPosition | undefined;
 }
 
 /**
@@ -79,7 +86,9 @@ class Reader {
       this.#problems.throwIfAny();
     }
     const machine = fillMachine(raw!);
-    const names = new Names(root);
+    // A workload only refers to names; a drive without one may still be the `nvme0` that it speaks of.
+    const { workload: _, ...machineText } = root;
+    const names = new Names(machineText);
     const tree = new TreeReader(
       this.#source,
       this.#problems,
@@ -90,8 +99,37 @@ class Reader {
     const hostBridges = this.#hostBridges(root, tree, machine.cpu.vendor, machine.memory.length);
     this.#check(hostBridges, machine.memory.length, names);
     const iopmem = this.#iopmem(root, raw!.iopmem, hostBridges, names);
+    const whole = { ...machine, hostBridges, iopmem };
+    const workload = raw!.workload === undefined ? null : this.#workload(root, raw!.workload, whole, names);
     this.#problems.throwIfAny();
-    return { ...machine, hostBridges, iopmem };
+    // Where nothing was reported it was read.
+    return { ...whole, workload: workload! };
+  }
+
+  #workload(
+    root: LabBlock,
+    raw: WorkloadRaw,
+    machine: Omit<LabFile, 'workload'>,
+    names: Names,
+  ): LabWorkload | undefined {
+    const block = root.workload as LabBlock;
+    const streams = block.streams as LabValue;
+    const originOf = (index: number): Origin => {
+      const path = index < 0 ? [] : [index];
+      const container: object = index < 0 ? block : (streams as readonly LabValue[]);
+      const item = index < 0 ? streams : (streams as readonly LabValue[])[index];
+      return isBlock(item)
+        ? { container: item, path: [] }
+        : { container, path: index < 0 ? ['streams'] : path };
+    };
+    // What hangs on a device that could not be read would be told as missing.
+    const context = this.#problems.count > 0 ? null : workloadContext(machine);
+    return readWorkload(raw, context, {
+      report: this.#reportOf({ container: block, path: [] }),
+      reportOf: (index) => this.#reportOf(originOf(index)),
+      found: (stream, index) => this.#origins.set(stream, originOf(index)),
+      isTaken: (name) => names.has(name) || context?.functions.has(name) === true,
+    });
   }
 
   #root(): LabBlock {

@@ -118,6 +118,7 @@ function importBase(fn: MachineFunction, context: EndpointContext, name: string)
     hasPri: hasAts && registers.hasExtended(EXTENDED_ID.PAGE_REQUEST),
     hasFlr: express === undefined || DEVICE_CAPABILITIES.Function_Level_Reset_Capability.of(express) === 1,
     sriov: context.isExpress ? importSriov(fn, context) : null,
+    timing: null,
   };
 }
 
@@ -239,6 +240,7 @@ function importNvme(fn: MachineFunction, context: EndpointContext): LabNvme {
     firmware: '1.0',
     version: '1.4',
     hasVolatileWriteCache: false,
+    media: null,
   };
 }
 

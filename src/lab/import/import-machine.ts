@@ -1,7 +1,7 @@
 /** A `Machine` as a `LabFile`: tree, ids, BARs, ACS, links, NUMA nodes, kernel, CPU and IOMMU as they were read. */
 import { type Bdf, bdfParts } from '../../base/index.ts';
 import type { HostBridge, Machine } from '../../topology/index.ts';
-import type { LabFile, LabHostBridge, LabNode } from '../file/index.ts';
+import { LAB_TIME_DEFAULT, type LabFile, type LabHostBridge, type LabNode } from '../file/index.ts';
 import { importPeers, importPlatform } from './import-platform.ts';
 import { TreeImporter } from './import-tree.ts';
 import { ImportNotes } from './notes.ts';
@@ -53,6 +53,8 @@ export function importMachine(machine: Machine): ImportedLab {
     ...platform,
     hostBridges: fitRootBuses(hostBridges, notes),
     iopmem: [],
+    time: LAB_TIME_DEFAULT,
+    workload: null,
   };
   return { lab, notes: notes.lines(), nodes: tree.nodes };
 }

@@ -200,6 +200,7 @@ export class TreeImporter {
       maxPayloadBytes: payloadOfFunction(fn),
       link,
       trained: importTrained(fn, link, portLink),
+      timing: null,
       below: this.#onBus(this.#childrenOf(fn), [], (child, at) =>
         this.#isBridge(child) && this.#isPlainPort(child, 'port')
           ? this.#port('port', child, at, ports)
@@ -235,6 +236,7 @@ export class TreeImporter {
         port: index + 1,
         slot: null,
         isHotPlug: false,
+        timing: null,
         below: this.#slot(functions, link),
       };
     });
@@ -248,6 +250,7 @@ export class TreeImporter {
       maxPayloadBytes: 512,
       link,
       trained: null,
+      timing: null,
       below,
     };
   }
@@ -306,6 +309,7 @@ export class TreeImporter {
       ),
       slot: slot?.number ?? null,
       isHotPlug: slot?.isHotPlug ?? false,
+      timing: null,
       below: this.#slot(this.#childrenOf(fn), link),
     };
     return port as unknown as PortOf<Kind>;
@@ -333,6 +337,7 @@ export class TreeImporter {
       port: this.#number(undefined, ports, fn),
       slot: null,
       isHotPlug: false,
+      timing: null,
       below: [inner],
     };
     return port as unknown as PortOf<Kind>;

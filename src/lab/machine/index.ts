@@ -14,5 +14,6 @@ export {
 } from './ends.ts';
 export type { BoundDisk } from './iopmem-disks.ts';
 export { type BootOptions, LabMachine, type LabMember } from './lab-machine.ts';
-export type { ModelOptions, Storage } from './models.ts';
+export { type ModelOptions, nameSeed, type Storage } from './models.ts';
+export { endpointTiming, labPlatform, mediaTiming } from './timing.ts';
 export { type LabTraffic, type LinkTraffic, labTraffic, type TrafficBytes } from './traffic.ts';

@@ -8,10 +8,12 @@
 import { type EventHandler, type Span, startTask, type Task } from '../../access/index.ts';
 import { type AcsBeforeParameters, acsAtBoot } from '../../advice/index.ts';
 import { assert, type Bdf, bdfParts, SeededRandom } from '../../base/index.ts';
+import { NvmeController as NvmeModel } from '../../devices/index.ts';
 import {
   type AcsFacts,
   assignHotAdded,
   Dram,
+  type EngineName,
   EventQueue,
   type EventQueueOptions,
   enumerate,
@@ -42,6 +44,7 @@ import { type BoundDisk, bindDisk } from './iopmem-disks.ts';
 import { type ModelOptions, nameSeed, type Storage } from './models.ts';
 import { withLabNames } from './names.ts';
 import { physicalMap } from './physical-map.ts';
+import { fabricTiming } from './timing.ts';
 import { linkSpeedGTs } from './words.ts';
 
 export interface BootOptions {
@@ -53,6 +56,8 @@ export interface BootOptions {
   readonly openImage?: ModelOptions['openImage'];
   /** What accelerators compress with: zlib at the edge. */
   readonly codec?: ModelOptions['codec'];
+  /** Everything takes the time that it takes; by which engine requests travel. Missing: the machine has no time. */
+  readonly timing?: { readonly engine: EngineName };
   /** Delays everything at random; for contract suites. */
   readonly jitter?: EventQueueOptions['jitter'];
   readonly turn?: EventQueueOptions['turn'];
@@ -97,18 +102,29 @@ export class LabMachine implements EventHandler {
     this.storage = options.storage ?? 'extents';
     this.queue = new EventQueue({
       ...(options.jitter === undefined ? {} : { jitter: options.jitter }),
+      timed: options.timing !== undefined,
       ...(options.turn === undefined ? {} : { turn: options.turn }),
     });
     const map = physicalMap(lab.memory, windowWishes(lab));
     this.dram = new Dram(map.dram);
     this.iommu = new Iommu(lab.iommu.mode);
-    this.fabric = new Fabric({ queue: this.queue, dram: this.dram, translator: this.iommu });
+    const built = new Map<FabricFunction, BuiltFunction>();
+    this.fabric = new Fabric({
+      queue: this.queue,
+      dram: this.dram,
+      translator: this.iommu,
+      ...(options.timing === undefined ? {} : { timing: fabricTiming(lab, options.timing.engine, built) }),
+    });
     this.#tree = buildTree(lab, this.fabric, map.windows, {
       storage: this.storage,
       seed: lab.seed,
       openImage: options.openImage ?? refuseImage,
       codec: options.codec ?? null,
+      isTimed: options.timing !== undefined,
     });
+    for (const one of this.#tree.functions) {
+      built.set(one.fn, one);
+    }
     this.platform = new Platform(this.fabric, this.dram, this.iommu);
     this.fabric.interruptSink = (_domain, _requester, _addr, data) => this.platform.interrupts.message(data);
     this.fabric.intxSink = ({ domain, rootBusNumber }, pin, isAsserted) =>
@@ -187,6 +203,24 @@ export class LabMachine implements EventHandler {
 
   boundAt(bdf: Bdf): Bound | undefined {
     return this.#bound.get(bdf);
+  }
+
+  /** How busy the media of drives were since the last reset; empty in a machine without time. */
+  mediaUtilisation(): readonly { readonly what: string; readonly utilisation: number }[] {
+    return this.members.flatMap(({ node, model }) => {
+      const used = model instanceof NvmeModel ? model.mediaUtilisation() : null;
+      return used === null
+        ? []
+        : [{ what: `media of ${node.name} (${used.busiest.part})`, utilisation: used.busiest.share }];
+    });
+  }
+
+  resetMediaUtilisation(): void {
+    for (const { model } of this.members) {
+      if (model instanceof NvmeModel) {
+        model.resetMediaCounts();
+      }
+    }
   }
 
   /** What a real computer's sysfs would show now. */

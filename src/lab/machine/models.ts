@@ -19,6 +19,7 @@ import {
   type SriovDescription,
 } from '../../fabric/index.ts';
 import type { LabAccelerator, LabBar, LabEndpoint, LabNvme, LabSriov, LabVmd } from '../file/index.ts';
+import { mediaTiming } from './timing.ts';
 import { acsWord, linkSpeedGTs } from './words.ts';
 
 /** How bytes are kept: as extents, or all of them for real (`--bytes`). */
@@ -32,6 +33,8 @@ export interface ModelOptions {
   readonly openImage: (name: string, sizeBytes: number) => BackingFile;
   /** What accelerators compress with; null: they offer checksums only. */
   readonly codec: Codec | null;
+  /** Devices take time. */
+  readonly isTimed: boolean;
 }
 
 /** MSI-X tables of devices that have no registers of their own lie here. */
@@ -140,6 +143,7 @@ export function nvmeOptions(
               storage === 'flat' ? Memory.flat(device.pmr.sizeBytes) : Memory.extents(device.pmr.sizeBytes),
           },
         }),
+    ...(options.isTimed ? { timing: mediaTiming(device) } : {}),
     mdts: device.mdts,
     queueCount: device.queues,
     queueEntriesMax: device.queueEntries,

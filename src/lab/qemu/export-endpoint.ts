@@ -118,6 +118,7 @@ function exportNvme(
     firmware: '7.2.22',
     version: '1.4',
     hasVolatileWriteCache: true,
+    media: null,
   };
   return {
     node: exported,
@@ -168,6 +169,7 @@ export function exportedBase(
     hasPri: false,
     hasFlr: true,
     sriov: null,
+    timing: null,
   };
 }
 

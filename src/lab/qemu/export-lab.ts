@@ -63,6 +63,8 @@ export function exportLab(lab: LabFile): ExportedLab {
       iommu: { ...lab.iommu, vendor: 'intel' },
       hostBridges,
       iopmem: [],
+      // QEMU does not keep time.
+      workload: null,
     },
     changes: changes.lines(),
     cpu: cpu.option,

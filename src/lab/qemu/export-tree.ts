@@ -186,6 +186,7 @@ export class TreeExporter {
       port: node.port,
       slot: slot.number,
       isHotPlug: node.isHotPlug,
+      timing: null,
       below: this.#slotBus(node.below, id),
     };
   }
@@ -240,6 +241,7 @@ export class TreeExporter {
       maxPayloadBytes: QEMU_PAYLOAD_BYTES,
       link: QEMU_LINK,
       trained: null,
+      timing: null,
       below: this.#placed(node.below, []).map(({ node: port, place: of, isMany }) =>
         this.#downstreamPort(port, of, address(id, of, isMany)),
       ),
@@ -261,6 +263,7 @@ export class TreeExporter {
       port: node.port,
       slot: slot.number,
       isHotPlug: node.isHotPlug,
+      timing: null,
       below: this.#slotBus(node.below, id),
     };
   }

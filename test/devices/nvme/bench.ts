@@ -46,7 +46,9 @@ export type BenchMode =
   /** Every request is PENDING and over in the next event. */
   | 'pending'
   /** PENDING with random delays; reads overtake each other. */
-  | 'jitter';
+  | 'jitter'
+  /** In a machine with time: see `BenchPort.linkPsPerByte`. */
+  | 'timed';
 
 /** What host memory starts at, for addresses that are plainly wrong elsewhere. */
 export const HOST_BASE = 0x1000_0000;
@@ -92,11 +94,16 @@ export class BenchPort implements FunctionPort, EventHandler {
   #lastWritePs = 0;
   #epoch = 0;
   model: EndpointModel | undefined;
+  /** Mode `timed`: what a byte of any request takes on the one link, one after the other, and what each request takes beside. */
+  linkPsPerByte = 0;
+  linkLatencyPs = 0;
+  #linkFreePs = 0;
 
   constructor(mode: BenchMode = 'done', seed = 1) {
     this.#mode = mode;
     this.executor = new EventQueue({
       turn: noTurn,
+      timed: mode === 'timed',
       ...(mode === 'jitter' ? { jitter: { seed, jitterPs: 1e6 } } : {}),
     });
     this.ranges.push({ start: HOST_BASE, memory: this.host });
@@ -107,7 +114,7 @@ export class BenchPort implements FunctionPort, EventHandler {
     model.attach(this);
   }
 
-  /** Requests under way never end, as a reset of the function has it. */
+  /** Requests and interrupts under way never end, as a reset of the function has it. */
   dropRequests(): void {
     this.#epoch++;
     this.#requests.clear();
@@ -139,7 +146,7 @@ export class BenchPort implements FunctionPort, EventHandler {
     if (this.#mode === 'done') {
       this.#raise(vector);
     } else {
-      this.executor.at(this.#lastWritePs, this, 1, vector);
+      this.executor.at(this.#lastWritePs, this, 1, this.#epoch * 0x1_0000 + vector);
     }
   }
 
@@ -166,7 +173,10 @@ export class BenchPort implements FunctionPort, EventHandler {
 
   onEvent(code: number, argument: number): void {
     if (code === 1) {
-      this.#raise(argument);
+      const vector = argument % 0x1_0000;
+      if (argument === this.#epoch * 0x1_0000 + vector) {
+        this.#raise(vector);
+      }
       return;
     }
     const request = this.#requests.get(argument);
@@ -205,13 +215,17 @@ export class BenchPort implements FunctionPort, EventHandler {
       token,
       epoch: this.#epoch,
     };
-    if (this.#mode === 'done') {
+    const isFree = this.#mode === 'timed' && this.linkPsPerByte === 0 && this.linkLatencyPs === 0;
+    if (this.#mode === 'done' || isFree) {
       return this.#perform(request);
     }
+    this.#linkFreePs = Math.max(this.executor.nowPs, this.#linkFreePs) + lengthBytes * this.linkPsPerByte;
+    const arrivalPs = Math.ceil(this.#linkFreePs) + this.linkLatencyPs;
     const id = this.#nextRequest++;
     this.#requests.set(id, request);
     // Writes stay in order, and no read passes a write.
-    const atPs = Math.max(this.#lastWritePs, this.executor.nowPs + this.executor.drawDelayPs());
+    const drawnPs = this.#mode === 'timed' ? arrivalPs : this.executor.nowPs + this.executor.drawDelayPs();
+    const atPs = Math.max(this.#lastWritePs, drawnPs);
     if (!isRead) {
       this.#lastWritePs = atPs;
     }

@@ -4,8 +4,20 @@ import { FaultPlan, NvmeController } from '../../../src/devices/nvme/index.ts';
 import { ADMIN_OPCODE, CSTS, NVM_OPCODE, NVME_STATUS, SQE_BYTES } from '../../../src/spec/nvme/index.ts';
 import { BenchHost, type BenchMode, type Completion, HOST_BASE, HOST_BYTES } from './bench.ts';
 
+const TIMING = {
+  readIops: 1e6,
+  writeIops: 5e5,
+  readGBs: 3,
+  writeGBs: 2,
+  drainGBs: 0.5,
+  readLatencyPs: 20e6,
+  writeLatencyPs: 5e6,
+  cacheBytes: 65_536,
+  adminPs: 3e6,
+};
+
 const KNOWN = new Set<number>(Object.values(NVME_STATUS));
-const mode = fc.constantFrom<BenchMode>('done', 'pending', 'jitter');
+const mode = fc.constantFrom<BenchMode>('done', 'pending', 'jitter', 'timed');
 const seed = fc.integer({ min: 1, max: 1_000_000 });
 
 /** Dwords that are often something: small, all ones, addresses that are there, or not, or the controller's own. */
@@ -48,10 +60,14 @@ function rig(busMode: BenchMode, busSeed: number, faults?: FaultPlan): BenchHost
       cmb: { sizeBytes: 1 << 16, isLegacy: true },
       capacityBytes: 1 << 22,
       commandSlots: 64,
+      // Half of the runs, and whether or not anything takes time there.
+      timing: busSeed % 2 === 0 ? null : TIMING,
     },
     faults === undefined ? {} : { faults },
   );
   const host = new BenchHost(model, busMode, busSeed);
+  host.port.linkPsPerByte = 300;
+  host.port.linkLatencyPs = 500_000;
   host.enable(64);
   host.createQueue(1, 64);
   return host;

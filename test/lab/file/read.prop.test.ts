@@ -46,6 +46,16 @@ const words = [
   'link',
   'at',
   'sr-iov',
+  'time',
+  'workload',
+  'streams',
+  'read',
+  'copy',
+  'timing',
+  'media',
+  'latency',
+  '10ms',
+  '3GB/s',
   'integrated',
   'none',
   'on',
@@ -116,7 +126,13 @@ describe('parseLab', () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.tuple(fc.constantFrom('below', 'host-bridges', 'iopmem', 'cpu', 'iommu', ...words), value),
+          fc.tuple(
+            fc.constantFrom(
+              ...(['below', 'host-bridges', 'iopmem', 'cpu', 'iommu', 'time', 'workload'] as const),
+              ...words,
+            ),
+            value,
+          ),
         ),
         (pairs) => {
           readAndPrint(`peerlane: lab/1\n${pairs.map(([key, item]) => `${key}: ${item}`).join('\n')}`);
@@ -191,6 +207,11 @@ describe('printLab', () => {
     trained: link,
     vectors: fc.integer({ min: 1, max: 99 }),
     ats: fc.boolean(),
+    timing: fc.constantFrom(
+      'gpu',
+      '{preset: nic, tags: 8}',
+      '{transactions: 47M, strict: yes, credits: {posted-data: inf}}',
+    ),
     revision: fc.constantFrom('01', 'ff'),
   };
   const nvme = fields({
@@ -198,6 +219,11 @@ describe('printLab', () => {
     cmb: fc.tuple(power(12, 30), power(12, 30)).map(([size, offset]) => `{size: ${size}, offset: ${offset}}`),
     pmr: power(21, 30),
     queues: fc.integer({ min: 1, max: 64 }),
+    media: fc.constantFrom(
+      'gen4',
+      '{preset: gen5, read-iops: 1500k}',
+      '{write-bandwidth: 3GB/s, mixed: 0.3}',
+    ),
     namespaces: fc
       .array(fc.constantFrom('1G', '{size: 4M, block: 4096}', '1.92TB'), { maxLength: 3 })
       .map((list) => `[${list.join(', ')}]`),
@@ -239,6 +265,11 @@ describe('printLab', () => {
     .tuple(
       fields({
         seed: fc.nat(),
+        time: fc.constantFrom(
+          'generic',
+          '{engine: tlp, latency: {pin: 60ns}}',
+          '{credits: {posted-headers: inf}, socket: 20GB/s}',
+        ),
         title: fc.string().map((text) => JSON.stringify(text.replace(/[^\x20-\x7e]/g, ''))),
         cpu: fc.constantFrom('amd', 'arm', '{vendor: intel, model: none, sockets: 3}'),
         iommu: fc.constantFrom('passthrough', '{mode: translated, page-size: 64K}'),

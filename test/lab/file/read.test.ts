@@ -364,7 +364,7 @@ describe('problems', () => {
       /seed: a value is missing: whole number/,
     ],
     ['a list for a word', 'peerlane: lab/1\nseed: [1]', 'LAB_VALUE', '2:7', /one value is expected/],
-    ['a word of later', 'peerlane: lab/1\nworkload: {}', 'LAB_RESERVED', '2:1', /later version/],
+    ['a word of later', 'peerlane: lab/1\nfaults: {}', 'LAB_RESERVED', '2:1', /later version/],
     [
       'faults of a drive',
       'peerlane: lab/1\nbelow: [{nvme: a, faults: []}]',

@@ -57,6 +57,9 @@ function takes(json: Json): string {
     const [one, many] = [takes(forms[0]!), takes(forms[1]!.items as Json)];
     return one === many ? `${one}, or a list` : `${one}, or a list of ${many}`;
   }
+  if (forms?.some((form) => String(form.$ref).startsWith('#/$defs/stream-'))) {
+    return 'list of streams';
+  }
   if (json.anyOf !== undefined) {
     return [...new Set((json.anyOf as Json[]).map(takes))].join(', or ');
   }
@@ -105,24 +108,46 @@ function commonFields(): Record<string, Json> {
   );
 }
 
+const streamKinds = Object.keys(defs).filter((name) => name.startsWith('stream-'));
+
+/** Fields of all streams that say the same for each. */
+function commonStreamFields(): Record<string, Json> {
+  return Object.fromEntries(
+    Object.entries(propertiesOf(defs[streamKinds[0]!]!)).filter(([key, json]) =>
+      streamKinds.every((kind) => JSON.stringify(propertiesOf(defs[kind]!)[key]) === JSON.stringify(json)),
+    ),
+  );
+}
+
 /** The table that `<!-- table: name -->` stands for. */
 export function tableFor(name: string): string {
   const common = commonFields();
   if (name === 'device') {
     return table('Field', common);
   }
-  const [first, field] = name.split('.') as [string, string | undefined];
+  if (name === 'stream') {
+    return table('Field', commonStreamFields());
+  }
+  const [first, ...fields] = name.split('.') as [string, ...string[]];
   const holder = first === 'machine' ? schema : defs[first]!;
-  if (field !== undefined) {
-    return table(`\`${field}\``, propertiesOf(propertiesOf(holder)[field]!));
+  if (fields.length > 0) {
+    const json = fields.reduce((block, field) => propertiesOf(block)[field]!, holder);
+    return table(`\`${fields.at(-1)}\``, propertiesOf(json));
   }
   const base =
-    first === 'accelerator' ? propertiesOf(defs.nvme!) : endpointKinds.includes(first) ? common : {};
+    first === 'accelerator'
+      ? propertiesOf(defs.nvme!)
+      : endpointKinds.includes(first)
+        ? common
+        : first.startsWith('stream-')
+          ? commonStreamFields()
+          : {};
   const own = Object.entries(propertiesOf(holder)).filter(
     ([key, json]) =>
       JSON.stringify(base[key]) !== JSON.stringify(json) && (first !== 'accelerator' || key !== 'nvme'),
   );
-  return table(first === 'machine' ? 'Key' : `\`${first}\``, Object.fromEntries(own));
+  const heading = first === 'machine' ? 'Key' : `\`${first.replace('stream-', '')}\``;
+  return table(heading, Object.fromEntries(own));
 }
 
 /** Every key that the schema has, with where it is. */

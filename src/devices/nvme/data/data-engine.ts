@@ -52,15 +52,34 @@ export class DataEngine implements SegmentSink {
    * Moves `lengthBytes` from `local` to the buffer that DPTR describes. While it is PENDING the range of `local` must stay
    * as it is.
    *
+   * @param allowedBytes  how many of them may be sent by now, from the start; `allow` follows for the others
    * @returns DONE: see `command.status`; PENDING: `command.onDone.onTransfer(command)` follows
    */
-  toHost(command: Command, local: Memory, localOffset: number, lengthBytes: number): Status {
-    return this.#start(command, true, local, localOffset, lengthBytes);
+  toHost(
+    command: Command,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    allowedBytes = Number.POSITIVE_INFINITY,
+  ): Status {
+    return this.#start(command, true, local, localOffset, lengthBytes, allowedBytes);
+  }
+
+  /** So many bytes of a `toHost` under way may be sent from now on. No effect on one that is over. */
+  allow(command: Command, allowedBytes: number): void {
+    const transfer = this.#transfers[command.index];
+    if (transfer === undefined || transfer.phase === PHASE.IDLE) {
+      return;
+    }
+    transfer.allowedBytes = allowedBytes;
+    if (transfer.phase === PHASE.MOVE && this.#move(command, transfer) === DONE) {
+      command.onDone.onTransfer(command);
+    }
   }
 
   /** Moves `lengthBytes` from the buffer that DPTR describes into `local`, which nobody else may use meanwhile. As `toHost`. */
   fromHost(command: Command, local: Memory, localOffset: number, lengthBytes: number): Status {
-    return this.#start(command, false, local, localOffset, lengthBytes);
+    return this.#start(command, false, local, localOffset, lengthBytes, Number.POSITIVE_INFINITY);
   }
 
   /** As `toHost`, to the buffer that MPTR describes. Comes after the data of the same command. */
@@ -194,10 +213,12 @@ export class DataEngine implements SegmentSink {
     local: Memory,
     localOffset: number,
     lengthBytes: number,
+    allowedBytes: number,
   ): Status {
     const transfer = this.#transferOf(command);
     transfer.used = 0;
     prepare(transfer, isToHost, false, local, localOffset, lengthBytes);
+    transfer.allowedBytes = allowedBytes;
     if (lengthBytes === 0) {
       return DONE;
     }
@@ -282,19 +303,31 @@ export class DataEngine implements SegmentSink {
       if (command.status !== 0) {
         break;
       }
-      const i = transfer.next++;
-      const localOffset = transfer.localOffset + transfer.positions[i]!;
-      const length = transfer.lengths[i]!;
+      const i = transfer.next;
+      const asked = transfer.askedBytes;
+      const position = transfer.positions[i]! + asked;
+      let length = transfer.lengths[i]! - asked;
+      if (transfer.allowedBytes < position + length) {
+        length = transfer.allowedBytes - position;
+        if (length <= 0) {
+          break;
+        }
+        transfer.askedBytes += length;
+      } else {
+        transfer.next++;
+        transfer.askedBytes = 0;
+      }
+      const localOffset = transfer.localOffset + position;
       const memory = transfer.memories[i]!;
       if (memory !== null) {
         if (transfer.isToHost) {
-          local.copyTo(localOffset, memory, transfer.memoryOffsets[i]!, length);
+          local.copyTo(localOffset, memory, transfer.memoryOffsets[i]! + asked, length);
         } else {
-          memory.copyTo(transfer.memoryOffsets[i]!, local, localOffset, length);
+          memory.copyTo(transfer.memoryOffsets[i]! + asked, local, localOffset, length);
         }
         continue;
       }
-      const address = transfer.addresses[i]!;
+      const address = transfer.addresses[i]! + asked;
       const status = transfer.isToHost
         ? port.dmaWrite(address, local, localOffset, length, TRAFFIC.DATA, command.index)
         : port.dmaRead(address, local, localOffset, length, TRAFFIC.DATA, command.index);
@@ -304,7 +337,7 @@ export class DataEngine implements SegmentSink {
         failTransfer(command, status);
       }
     }
-    if (transfer.outstanding > 0) {
+    if (transfer.outstanding > 0 || (command.status === 0 && transfer.next < transfer.segmentCount)) {
       transfer.phase = PHASE.MOVE;
       return PENDING;
     }
@@ -366,6 +399,8 @@ function prepare(
   transfer.descriptorCount = 0;
   transfer.segmentCount = 0;
   transfer.next = 0;
+  transfer.askedBytes = 0;
+  transfer.allowedBytes = Number.POSITIVE_INFINITY;
   transfer.outstanding = 0;
 }
 

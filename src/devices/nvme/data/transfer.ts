@@ -66,8 +66,11 @@ export class Transfer {
   memories: (Memory | null)[] = new Array<Memory | null>(SEGMENTS_AT_FIRST).fill(null);
   memoryOffsets = new Float64Array(SEGMENTS_AT_FIRST);
 
-  /** The next segment to ask for. */
+  /** The next segment to ask for, and how much of it has been asked for. */
   next = 0;
+  askedBytes = 0;
+  /** Bytes of the payload that may be asked for by now; see `DataEngine.allow`. */
+  allowedBytes = Number.POSITIVE_INFINITY;
   /** Requests under way. */
   outstanding = 0;
 

@@ -125,6 +125,7 @@ function copyAll(context: IoContext, state: IoState): void {
     command.fail(NVME_STATUS.COMMAND_SIZE_LIMIT);
     return;
   }
+  state.dataBytes = total * destination.blockBytes;
   const start = addressFromDwords(command.dword(10), command.dword(11));
   const target: CopyTarget = {
     destination,

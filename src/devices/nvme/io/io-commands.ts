@@ -16,26 +16,29 @@ import type { NvmeVersion } from '../options.ts';
 import { failMedia, findNamespace } from './checks.ts';
 import { runCopy } from './copy.ts';
 import { runDatasetManagement } from './dataset-management.ts';
-import type { IoContext, IoServices } from './io-context.ts';
-import { type IoOwner, IoState } from './io-state.ts';
-import { runCompare, runRead, runVerify } from './read.ts';
+import { type IoContext, type IoServices, isPastCache } from './io-context.ts';
+import { CLOCK, type IoOwner, IoState, STEP } from './io-state.ts';
+import { type ClockOwner, MediaClock } from './media-clock.ts';
+import { FUA, runCompare, runRead, runVerify } from './read.ts';
 import { StagingPool } from './staging.ts';
 import { runWrite, runWriteUncorrectable, runWriteZeroes } from './write.ts';
 
-export class IoCommands implements TransferTarget, IoOwner {
+export class IoCommands implements TransferTarget, IoOwner, ClockOwner {
   readonly #context: IoContext;
   readonly #states: (IoState | undefined)[];
 
   /** @param commands  all slots of the pool; `command.index` is the place in it */
   constructor(services: IoServices, data: DataEngine, commands: readonly Command[]) {
     const { mdts } = services.options;
+    this.#states = new Array<IoState | undefined>(commands.length).fill(undefined);
+    const { media } = services;
     this.#context = {
       services,
       data,
       staging: new StagingPool(),
       transferBytesMax: mdts === 0 ? Number.POSITIVE_INFINITY : 4096 * 2 ** mdts,
+      clock: media === null ? null : new MediaClock(media, services.port.executor, data, this.#states, this),
     };
-    this.#states = new Array<IoState | undefined>(commands.length).fill(undefined);
   }
 
   /**
@@ -52,6 +55,7 @@ export class IoCommands implements TransferTarget, IoOwner {
     if (state.staging !== null) {
       this.#giveBack(state);
     }
+    this.#context.clock?.forget(state);
     return DONE;
   }
 
@@ -74,6 +78,8 @@ export class IoCommands implements TransferTarget, IoOwner {
     }
     a.second = b;
     b.first = a;
+    // The controller takes both up at once.
+    b.clock = CLOCK.RUNNING;
     // The pair keeps others away as the write that it will be.
     a.isWrite = true;
     if (this.#run(a) === PENDING) {
@@ -94,11 +100,18 @@ export class IoCommands implements TransferTarget, IoOwner {
   cancel(command: Command): void {
     command.isAbortWanted = true;
     const state = this.#states[command.index];
-    if (state?.isWaiting === true) {
-      state.gate!.leave(state);
-      command.failForNow(NVME_STATUS.ABORT_REQUESTED);
-      this.#finish(state);
+    if (state === undefined) {
+      return;
     }
+    if (state.isWaiting) {
+      state.gate!.leave(state);
+    } else if (state.isTimed && state.clock !== CLOCK.ENDING) {
+      this.#context.clock!.forget(state);
+    } else {
+      return;
+    }
+    command.failForNow(NVME_STATUS.ABORT_REQUESTED);
+    this.#finish(state);
   }
 
   /** Whether nothing under way here touches a namespace: before it is formatted or deleted. */
@@ -154,6 +167,11 @@ export class IoCommands implements TransferTarget, IoOwner {
     }
   }
 
+  /** What a command waited for on its drive's clock has come. */
+  onTime(state: IoState): void {
+    this.#goOn(state);
+  }
+
   #goOn(state: IoState): void {
     if (this.#run(state) === PENDING) {
       this.#suspend(state);
@@ -162,10 +180,11 @@ export class IoCommands implements TransferTarget, IoOwner {
     }
   }
 
-  /** A command has become pending, or still is: if it has entered, it holds its range from now on. */
+  /** A command has become pending, or still is: if it has entered, it holds its range from now on, unless it has done all. */
   #suspend(state: IoState): Status {
     state.isUnderWay = true;
-    if (state.isAdmitted && state.heldAt < 0 && (state.first === null || state.first.heldAt < 0)) {
+    const isAtWork = state.isAdmitted && state.clock !== CLOCK.ENDING;
+    if (isAtWork && state.heldAt < 0 && (state.first === null || state.first.heldAt < 0)) {
       state.gate!.hold(state);
     }
     return PENDING;
@@ -177,6 +196,7 @@ export class IoCommands implements TransferTarget, IoOwner {
     const first = state.first ?? state;
     const { second } = first;
     first.isUnderWay = false;
+    this.#context.clock?.forget(state);
     if (second !== null && state === first && this.#runSecond(first) === PENDING) {
       first.isUnderWay = true;
       return;
@@ -214,6 +234,28 @@ export class IoCommands implements TransferTarget, IoOwner {
   }
 
   #run(state: IoState): Status {
+    const { clock } = this.#context;
+    if (clock === null) {
+      return this.#execute(state);
+    }
+    if (state.clock === CLOCK.FETCHED) {
+      state.clock = CLOCK.RUNNING;
+      if (clock.begin(state) === PENDING) {
+        return PENDING;
+      }
+    }
+    if (state.clock === CLOCK.RUNNING) {
+      if (this.#execute(state) === PENDING) {
+        return PENDING;
+      }
+      state.clock = CLOCK.ENDING;
+      const hasFua = (state.command.dword(12) & FUA) !== 0;
+      return clock.end(state, isPastCache(this.#context, hasFua));
+    }
+    return DONE;
+  }
+
+  #execute(state: IoState): Status {
     const context = this.#context;
     const { opcode } = state.command;
     if (opcode >= NVM_OPCODE.VERIFY && !isOffered(opcode, context.services.options.version)) {
@@ -280,6 +322,13 @@ function isOffered(opcode: number, version: NvmeVersion): boolean {
 /** NVM Express Base 2.1, 7.2. NSID FFFFFFFFh: every active namespace. */
 function runFlush(context: IoContext, state: IoState): Status {
   const { command } = state;
+  if (state.step === STEP.BEGIN) {
+    state.step = STEP.MEDIA;
+    const isVolatile = context.services.options.volatileWriteCache;
+    if (isVolatile && context.clock !== null && context.clock.waitFlushed(state) === PENDING) {
+      return PENDING;
+    }
+  }
   if (command.nsid === NSID_BROADCAST) {
     for (const namespace of context.services.activeNamespaces()) {
       const status = namespace.flush();

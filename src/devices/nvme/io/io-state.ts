@@ -18,8 +18,22 @@ export const STEP = {
   DATA: 3,
   /** The metadata have moved. */
   METADATA: 4,
+  /** There is room in the cache of the drive. */
+  ROOM: 5,
+  /** The media are ready, or have been read. */
+  MEDIA: 6,
 } as const;
 export type Step = (typeof STEP)[keyof typeof STEP];
+
+/** How far a command is on a drive whose media take time. */
+export const CLOCK = {
+  /** The controller has not taken it up. */
+  FETCHED: 0,
+  RUNNING: 1,
+  /** It has been executed, and is over when its time is. */
+  ENDING: 2,
+} as const;
+export type Clock = (typeof CLOCK)[keyof typeof CLOCK];
 
 /** Who goes on with a command that has waited. */
 export interface IoOwner {
@@ -56,6 +70,14 @@ export class IoState implements GateEntry {
   isStorageTagChecked = false;
   tags: Tags | null = null;
 
+  clock: Clock = CLOCK.FETCHED;
+  /** Waits for nothing but time. The clock's, as the next two. */
+  isTimed = false;
+  /** Counts what was started or given up in this slot: events of an earlier run mean nothing. */
+  timeRun = 0;
+  /** The next piece of its data to come off the media. */
+  piece = 0;
+
   staging: Memory | null = null;
   metadataStaging: Memory | null = null;
 
@@ -82,6 +104,9 @@ export class IoState implements GateEntry {
     this.isWaiting = false;
     this.prinfo = 0;
     this.isStorageTagChecked = false;
+    this.clock = CLOCK.FETCHED;
+    this.isTimed = false;
+    this.timeRun++;
     this.second = null;
     this.first = null;
   }

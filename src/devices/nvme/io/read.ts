@@ -75,8 +75,10 @@ function prepareRead(context: IoContext, state: IoState): boolean {
 function sendData(context: IoContext, state: IoState): Status {
   const { command, slba, blocks, dataBytes } = state;
   const namespace = state.namespace!;
+  const allowedBytes = context.clock === null ? Number.POSITIVE_INFINITY : context.clock.startRead(state);
   if (namespace.data !== null && state.hostBlockBytes === namespace.blockBytes) {
-    return context.data.toHost(command, namespace.data, slba * namespace.blockBytes, dataBytes);
+    const offset = slba * namespace.blockBytes;
+    return context.data.toHost(command, namespace.data, offset, dataBytes, allowedBytes);
   }
   const staging = context.staging.take(dataBytes);
   state.staging = staging;
@@ -89,7 +91,7 @@ function sendData(context: IoContext, state: IoState): Status {
   } else if (!interleave(context, state, namespace, staging)) {
     return DONE;
   }
-  return context.data.toHost(command, staging, 0, dataBytes);
+  return context.data.toHost(command, staging, 0, dataBytes, allowedBytes);
 }
 
 /** Puts the metadata of each block behind its data. */
@@ -135,8 +137,14 @@ export function runVerify(context: IoContext, state: IoState): Status {
     }
     state.step = STEP.ENTER;
   }
-  if (!state.gate!.enter(state)) {
-    return PENDING;
+  if (state.step === STEP.ENTER) {
+    if (!state.gate!.enter(state)) {
+      return PENDING;
+    }
+    state.step = STEP.MEDIA;
+    if (context.clock !== null && context.clock.waitRead(state) === PENDING) {
+      return PENDING;
+    }
   }
   if (prepareRead(context, state)) {
     context.services.counters.readBytes += state.blocks * state.namespace!.blockBytes;
@@ -159,6 +167,12 @@ export function runCompare(context: IoContext, state: IoState): Status {
     if (!prepareRead(context, state)) {
       return DONE;
     }
+    state.step = STEP.MEDIA;
+    if (context.clock !== null && context.clock.waitRead(state) === PENDING) {
+      return PENDING;
+    }
+  }
+  if (state.step === STEP.MEDIA) {
     state.staging = context.staging.take(state.dataBytes);
     state.step = STEP.DATA;
     if (context.data.fromHost(command, state.staging, 0, state.dataBytes) === PENDING) {

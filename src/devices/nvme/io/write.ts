@@ -58,6 +58,18 @@ export function runWrite(context: IoContext, state: IoState): Status {
     if (!checkWriteFault(context, command, state.namespace!, state.slba, state.blocks)) {
       return DONE;
     }
+    state.step = STEP.ROOM;
+    if (context.clock !== null && context.clock.waitRoom(state) === PENDING) {
+      return PENDING;
+    }
+  }
+  if (state.step === STEP.ROOM) {
+    state.step = STEP.MEDIA;
+    if (context.clock !== null && context.clock.waitPath(state) === PENDING) {
+      return PENDING;
+    }
+  }
+  if (state.step === STEP.MEDIA) {
     state.step = STEP.DATA;
     if (takeData(context, state) === PENDING) {
       return PENDING;

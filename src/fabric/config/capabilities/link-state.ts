@@ -4,6 +4,7 @@
  */
 import {
   DEVICE_PORT_TYPE,
+  LINK_SPEED_GTS,
   LINK_STATUS,
   LINK_STATUS_2,
   PCI_EXPRESS_CAPABILITIES,
@@ -16,6 +17,17 @@ import { hasLink, isDownstreamPort, linkSpeedCode } from './express.ts';
 export interface LinkState {
   readonly speedGTs: number;
   readonly width: number;
+}
+
+/** What the function's registers show of its link; null where there is none or it is down. */
+export function linkNow(space: ConfigSpace): LinkState | null {
+  const base = space.offsets.express;
+  if (base === 0) {
+    return null;
+  }
+  const speedGTs = LINK_SPEED_GTS[LINK_STATUS.Current_Link_Speed.read(space.view, base)];
+  const width = LINK_STATUS.Negotiated_Link_Width.read(space.view, base);
+  return speedGTs === undefined || speedGTs === 0 || width === 0 ? null : { speedGTs, width };
 }
 
 /**

@@ -35,6 +35,7 @@ import {
 } from '../lab-device.ts';
 import type { LabBar, LabLink } from '../lab-function.ts';
 import type { Report } from '../report.ts';
+import { fillMedia, media, printMedia } from '../timing-fields.ts';
 import type { LabBlock, LabValue } from '../values.ts';
 
 const SIZE_JSON = { type: ['string', 'integer'], examples: ['64M', '1.92TB'] };
@@ -127,6 +128,7 @@ const controllerOnly = () => ({
   'volatile-write-cache': flag().prefault('no').meta({
     description: 'What was not flushed is lost when it is pulled out.',
   }),
+  media: media(),
 });
 
 export type ControllerFields = EndpointFields & ReturnType<typeof controllerOnly>;
@@ -187,6 +189,7 @@ export function fillController(
     firmware: raw.firmware,
     version: raw.version,
     hasVolatileWriteCache: raw['volatile-write-cache'],
+    media: fillMedia(raw.media),
   };
 }
 
@@ -331,6 +334,7 @@ export function printController(node: LabNvmeBase): LabBlock {
     firmware: node.firmware,
     version: node.version,
     'volatile-write-cache': flagText(node.hasVolatileWriteCache),
+    ...printMedia(node.media),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   type IoSettings,
   type LocalRange,
 } from '../../../../src/devices/nvme/services.ts';
+import { MediaTiming } from '../../../../src/devices/nvme/timing/index.ts';
 import {
   DMA_STATUS,
   DONE,
@@ -52,7 +53,7 @@ interface Request {
 }
 
 export class BenchPort implements FunctionPort {
-  readonly executor = new EventQueue({ turn: noTurn });
+  readonly executor: EventQueue;
   readonly bdf = toBdf('0000:01:00.0')!;
   readonly isBusMaster = true;
   readonly interruptMode = 'msi-x';
@@ -71,9 +72,10 @@ export class BenchPort implements FunctionPort {
   readonly #random: SeededRandom;
   #pending: Request[] = [];
 
-  constructor(mode: Mode, seed: number) {
+  constructor(mode: Mode, seed: number, timed = false) {
     this.#mode = mode;
     this.#random = new SeededRandom(seed);
+    this.executor = new EventQueue({ turn: noTurn, timed });
   }
 
   get pendingCount(): number {
@@ -102,10 +104,10 @@ export class BenchPort implements FunctionPort {
     return this.#ask({ isWrite: true, addr, local, localOffset, lengthBytes, token }, traffic);
   }
 
-  /** Ends one pending request; false when there is none. */
+  /** Ends one pending request, or lets one event happen; false when there is neither. */
   step(): boolean {
-    if (this.#pending.length === 0) {
-      return false;
+    if (this.#pending.length === 0 || (!this.executor.isIdle && this.#random.below(2) === 0)) {
+      return this.executor.runUntilIdle(1) > 0;
     }
     const index = this.#mode === 'jitter' ? this.#random.below(this.#pending.length) : 0;
     const [request] = this.#pending.splice(index, 1);
@@ -182,6 +184,7 @@ export class Bench implements ControllerServices {
   cmbUse: ControllerServices['cmbUse'];
   readonly counters = new IoCounters();
   readonly faults = new FaultPlan(1);
+  readonly media: MediaTiming | null;
   readonly settings: IoSettings & { deallocatedErrors: Set<number> } = {
     isWriteCacheOn: true,
     copyFormatsAllowed: 0,
@@ -204,7 +207,9 @@ export class Bench implements ControllerServices {
 
   constructor(setup: BenchSetup = {}) {
     this.options = resolveOptions(setup.options ?? {});
-    this.port = new BenchPort(setup.mode ?? 'done', setup.seed ?? 1);
+    const { timing, commandSlots } = this.options;
+    this.port = new BenchPort(setup.mode ?? 'done', setup.seed ?? 1, timing !== null);
+    this.media = timing === null ? null : new MediaTiming(timing, commandSlots);
     this.pageBytes = setup.pageBytes ?? 4096;
     this.cmbUse = { lists: true, readData: true, writeData: true, mayMix: true, ...setup.cmbUse };
     this.pool = new CommandPool(setup.slots ?? 16);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../../../src/base/index.ts';
 import type { Command } from '../../../../src/devices/nvme/command.ts';
+import type { MediaTimingOptions } from '../../../../src/devices/nvme/index.ts';
 import { Memory, PENDING } from '../../../../src/fabric/index.ts';
 import { NVME_STATUS } from '../../../../src/spec/nvme/index.ts';
 import { HOST_BYTES, MODES, type Mode } from '../data/bench.ts';
@@ -46,10 +47,10 @@ class Play {
   readonly #expected: Expected[] = [];
   #slot = 0;
 
-  constructor(mode: Mode, seed: number, shape: Shape) {
+  constructor(mode: Mode, seed: number, shape: Shape, timing: MediaTimingOptions | null = null) {
     this.random = new SeededRandom(seed);
     this.shape = shape;
-    this.bench = new IoBench({ mode, seed }, [
+    this.bench = new IoBench({ mode, seed, options: { timing } }, [
       {
         sizeBlocks: BLOCKS,
         blockBytes: shape.blockBytes,
@@ -297,8 +298,28 @@ function expectSame(actual: Uint8Array, wanted: Uint8Array): void {
 
 const seeds = fc.integer({ min: 0, max: 0xffff_ffff });
 
-function play(mode: Mode, seed: number, shape: Shape, rounds: number): void {
-  const one = new Play(mode, seed, shape);
+/** Everything takes long enough to be overtaken, and the cache is full after a few writes. */
+const SLOW: MediaTimingOptions = {
+  readIops: 1e6,
+  writeIops: 5e5,
+  readGBs: 1,
+  writeGBs: 1,
+  drainGBs: 0.1,
+  readLatencyPs: 20e6,
+  writeLatencyPs: 5e6,
+  cacheBytes: 8192,
+  mixedPenalty: 0.2,
+  pageBytes: 512,
+};
+
+function play(
+  mode: Mode,
+  seed: number,
+  shape: Shape,
+  rounds: number,
+  timing: MediaTimingOptions | null = null,
+): void {
+  const one = new Play(mode, seed, shape, timing);
   for (let round = 0; round < rounds; round++) {
     for (let i = 1 + one.random.below(10); i > 0; i--) {
       one.start();
@@ -315,6 +336,15 @@ describe('random I/O against a naive drive', () => {
         play(mode, seed, shape, 6),
       ),
       { numRuns: 150 },
+    );
+  });
+
+  it.each([PLAIN, PROTECTED])('also on media that take their time', (...shapes) => {
+    fc.assert(
+      fc.property(seeds, fc.constantFrom(...MODES), fc.constantFrom(...shapes), (seed, mode, shape) =>
+        play(mode, seed, shape, 3, SLOW),
+      ),
+      { numRuns: 100 },
     );
   });
 

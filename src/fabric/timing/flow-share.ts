@@ -1,0 +1,360 @@
+/**
+ * Who gets what of the stages: max-min shares of flows, as round robin over ingresses gives them packet by packet.
+ *
+ * A flow moves in units (packets of its requests). At each resource it crosses it has a cost (picoseconds of occupancy a unit),
+ * a number of turns (packets a unit that are arbitrated there), and a place in a tree: an arbiter gives each ingress the same
+ * packet rate; among those who come through the same ingress the arbiter behind it has decided the same way, and so on back to
+ * the sources. Filling one resource raises all its flows at once, each by the product of its shares down the tree divided by its
+ * turns, and takes a flow out where it gets all it can use, so that its neighbours in the tree, and then theirs, have its part.
+ *
+ * A stage whose buffers behind it are finite stands still when they are full of a flow that is limited further on. Then nobody
+ * gets more turns there than that flow: filling the credits of a stage stops where the first such flow has what it can use. The
+ * tags of a source are given in turns as well: a read that is slow elsewhere ends up with most of them, and the others wait.
+ *
+ * Over all resources this is a fixed point: what a flow can use at one is the least of what the others offer it. Each round
+ * fills every contested resource in order with the offers of that moment (Charny's distributed max-min); rounds end when no
+ * rate moves, and after `ROUNDS` in any case. A last pass scales down whoever crosses a resource that is still a rounding error
+ * too full, so that occupancies never exceed the capacity. The order is fixed, hence the result too.
+ */
+import { assert } from '../../base/index.ts';
+import type { Stage } from './stage.ts';
+
+const ROUNDS = 100;
+/** Rates that move by less than this part are at rest. */
+const REST = 1e-10;
+/** Units a picosecond of a flow that nothing limits. */
+const RATE_MAX = 1e6;
+/** Acknowledgements never take more of a stage than this part. */
+const PREEMPTED_MAX = 0.9;
+
+/** A place in the tree of ingresses of a resource. */
+export class ShareNode {
+  readonly parent: ShareNode | null;
+  /** Its part of the turns beside its siblings. */
+  readonly weight: number;
+  readonly #children = new Map<number, ShareNode>();
+  /** Children with a flow that can still grow, and their weight together. Scratch. */
+  live = 0;
+  liveWeight = 0;
+
+  constructor(parent: ShareNode | null, weight: number) {
+    this.parent = parent;
+    this.weight = weight;
+  }
+
+  child(key: number, weight: number): ShareNode {
+    let node = this.#children.get(key);
+    if (node === undefined) {
+      node = new ShareNode(this, weight);
+      this.#children.set(key, node);
+    }
+    return node;
+  }
+}
+
+/** `slots` are what reads hold from request to completion: tags of a source, places of a gate. */
+export type ResourceKind = 'stage' | 'credits' | 'slots';
+
+/** Something with a capacity of one picosecond a picosecond: a stage, its credits of a class, tags. */
+export class Resource {
+  /** Null for slots. */
+  readonly stage: Stage | null;
+  readonly kind: ResourceKind;
+  readonly root = new ShareNode(null, 1);
+  /** Control requests have taken this much; whoever is limited here loses it. Stages only. */
+  stolenPs = 0;
+
+  // Scratch of a solution.
+  round = 0;
+  load = 0;
+  isContested = false;
+  readonly flows: ShareFlow[] = [];
+  readonly entries: number[] = [];
+
+  constructor(kind: ResourceKind, stage: Stage | null) {
+    this.kind = kind;
+    this.stage = stage;
+  }
+}
+
+/** One crossing of a flow and a resource. */
+export interface ShareEntry {
+  readonly resource: Resource;
+  /** Null: takes capacity and is not arbitrated (acknowledgements). */
+  readonly leaf: ShareNode | null;
+  /** Which leg, and which stage of it; -1: of none. */
+  readonly leg: number;
+  readonly position: number;
+  /** Of credits: the last position from which a queue grows back to here, because buffers on the way are finite. */
+  readonly reach: number;
+}
+
+export class ShareFlow {
+  readonly entries: readonly ShareEntry[];
+  /** By entry: picoseconds a unit, and arbitrated packets a unit. */
+  costs: Float64Array;
+  turns: Float64Array;
+  /** Units a picosecond. */
+  rate = 0;
+  /** The entry that limits it. */
+  limiter = 0;
+
+  // Scratch of a solution.
+  alone = 0;
+  aloneEntry = 0;
+  readonly offers: Float64Array;
+  demand = 0;
+  level = 0;
+  speed = 0;
+  /** Height of the water at which it was taken out; below zero: still growing. */
+  outAt = 0;
+
+  constructor(entries: readonly ShareEntry[]) {
+    this.entries = entries;
+    this.costs = new Float64Array(entries.length);
+    this.turns = new Float64Array(entries.length);
+    this.offers = new Float64Array(entries.length);
+  }
+}
+
+/** The least offer but that of entry `except`; -1: of all. */
+function leastOffer(flow: ShareFlow, except: number): number {
+  let least = flow.alone;
+  for (let e = 0; e < flow.offers.length; e++) {
+    if (e !== except && flow.offers[e]! < least) {
+      least = flow.offers[e]!;
+    }
+  }
+  return least;
+}
+
+function findLimiter(flow: ShareFlow): void {
+  flow.limiter = flow.aloneEntry;
+  flow.rate = flow.alone;
+  for (let e = 0; e < flow.offers.length; e++) {
+    if (flow.offers[e]! < flow.rate) {
+      flow.rate = flow.offers[e]!;
+      flow.limiter = e;
+    }
+  }
+}
+
+/** Whether a flow, limited as it is but for entry `e`, fills the buffers behind the stage of that entry. */
+function isStalledAt(flow: ShareFlow, e: number): boolean {
+  const entry = flow.entries[e]!;
+  if (entry.resource.kind !== 'credits') {
+    // Whatever limits a read elsewhere, in the end it holds all tags it can get.
+    return entry.resource.kind === 'slots';
+  }
+  let least = flow.alone;
+  let at = flow.aloneEntry;
+  for (let i = 0; i < flow.offers.length; i++) {
+    if (i !== e && flow.offers[i]! < least) {
+      least = flow.offers[i]!;
+      at = i;
+    }
+  }
+  const limiter = flow.entries[at]!;
+  return limiter.leg === entry.leg && limiter.position > entry.position && limiter.position <= entry.reach;
+}
+
+function enter(leaf: ShareNode): void {
+  let { weight } = leaf;
+  for (let node = leaf.parent; node !== null; node = node.parent) {
+    node.live++;
+    node.liveWeight += weight;
+    if (node.live > 1) {
+      return;
+    }
+    weight = node.weight;
+  }
+}
+
+function leave(leaf: ShareNode): void {
+  let { weight } = leaf;
+  for (let node = leaf.parent; node !== null; node = node.parent) {
+    node.live--;
+    // Exactly nothing when nobody is left, whatever fractions the weights have.
+    node.liveWeight = node.live === 0 ? 0 : node.liveWeight - weight;
+    if (node.live > 0) {
+      return;
+    }
+    weight = node.weight;
+  }
+}
+
+function shareOf(leaf: ShareNode): number {
+  let share = 1;
+  let { weight } = leaf;
+  for (let node = leaf.parent; node !== null; node = node.parent) {
+    share *= weight / node.liveWeight;
+    weight = node.weight;
+  }
+  return share;
+}
+
+export class ShareSolver {
+  #round = 0;
+  readonly #contested: Resource[] = [];
+  /** Rounds of the last solution, for tests. */
+  rounds = 0;
+
+  /** Sets `rate` and `limiter` of all flows; flows not named here take nothing. */
+  solve(flows: readonly ShareFlow[]): void {
+    this.#collect(flows);
+    this.rounds = 0;
+    let isMoving = this.#contested.length > 0;
+    while (isMoving && this.rounds < ROUNDS) {
+      this.rounds++;
+      // From the middle on, half a step at a time: ends the rare swing between two solutions.
+      const step = this.rounds > ROUNDS / 2 ? 0.5 : 1;
+      for (const resource of this.#contested) {
+        this.#fill(resource, step);
+      }
+      isMoving = false;
+      for (const flow of flows) {
+        const before = flow.rate;
+        findLimiter(flow);
+        isMoving ||= Math.abs(flow.rate - before) > REST * before;
+      }
+    }
+    this.#trim(flows);
+  }
+
+  /** Which resources can be too small, and what each flow could have by itself. */
+  #collect(flows: readonly ShareFlow[]): void {
+    this.#round++;
+    this.#contested.length = 0;
+    for (const flow of flows) {
+      let most = 1 / RATE_MAX;
+      flow.aloneEntry = 0;
+      for (let e = 0; e < flow.entries.length; e++) {
+        if (flow.costs[e]! > most) {
+          most = flow.costs[e]!;
+          flow.aloneEntry = e;
+        }
+      }
+      flow.alone = 1 / most;
+      flow.rate = flow.alone;
+      flow.limiter = flow.aloneEntry;
+      flow.offers.fill(Number.POSITIVE_INFINITY);
+      for (let e = 0; e < flow.entries.length; e++) {
+        const cost = flow.costs[e]!;
+        if (cost === 0) {
+          continue;
+        }
+        const { resource } = flow.entries[e]!;
+        if (resource.round !== this.#round) {
+          resource.round = this.#round;
+          resource.load = 0;
+          resource.isContested = false;
+          resource.flows.length = 0;
+          resource.entries.length = 0;
+        }
+        resource.load += cost * flow.alone;
+        resource.flows.push(flow);
+        resource.entries.push(e);
+        const canBind = resource.kind !== 'stage' || resource.load > 1 + 1e-12;
+        if (!resource.isContested && canBind && resource.flows.length > 1) {
+          resource.isContested = true;
+          this.#contested.push(resource);
+        }
+      }
+    }
+  }
+
+  /** Fills one resource and writes down what it offers each of its flows. */
+  #fill(resource: Resource, step: number): void {
+    const { flows, entries } = resource;
+    let preempted = 0;
+    let growing = 0;
+    for (let i = 0; i < flows.length; i++) {
+      const flow = flows[i]!;
+      const leaf = flow.entries[entries[i]!]!.leaf;
+      if (leaf === null || flow.turns[entries[i]!] === 0) {
+        flow.outAt = Number.POSITIVE_INFINITY;
+        preempted += flow.costs[entries[i]!]! * leastOffer(flow, -1);
+        continue;
+      }
+      flow.demand = leastOffer(flow, entries[i]!);
+      flow.level = 0;
+      flow.outAt = -1;
+      enter(leaf);
+      growing++;
+    }
+    let left = 1 - Math.min(preempted, PREEMPTED_MAX);
+    let water = 0;
+    let isStopped = false;
+    while (growing > 0 && left > 0 && !isStopped) {
+      // Speeds first: they depend on who else still grows.
+      let costRate = 0;
+      let height = Number.POSITIVE_INFINITY;
+      for (let i = 0; i < flows.length; i++) {
+        const flow = flows[i]!;
+        if (flow.outAt < 0) {
+          const e = entries[i]!;
+          flow.speed = shareOf(flow.entries[e]!.leaf!) / flow.turns[e]!;
+          costRate += flow.speed * flow.costs[e]!;
+          height = Math.min(height, (flow.demand - flow.level) / flow.speed);
+        }
+      }
+      const isLast = left / costRate <= height;
+      const rise = isLast ? left / costRate : height;
+      water += rise;
+      left = isLast ? 0 : left - rise * costRate;
+      for (let i = 0; i < flows.length; i++) {
+        const flow = flows[i]!;
+        if (flow.outAt < 0) {
+          const grown = flow.level + rise * flow.speed;
+          if (!isLast && grown >= flow.demand * (1 - 1e-14)) {
+            flow.level = flow.demand;
+            flow.outAt = water;
+            leave(flow.entries[entries[i]!]!.leaf!);
+            growing--;
+            isStopped ||= isStalledAt(flow, entries[i]!);
+          } else {
+            flow.level = grown;
+          }
+        }
+      }
+    }
+    for (let i = 0; i < flows.length; i++) {
+      const flow = flows[i]!;
+      const e = entries[i]!;
+      let offer = Number.POSITIVE_INFINITY;
+      if (flow.outAt < 0) {
+        offer = flow.level;
+        leave(flow.entries[e]!.leaf!);
+      } else if (flow.outAt < Number.POSITIVE_INFINITY) {
+        // It has all it can use. Would it use more, it had this: the water above it, or what nobody took.
+        const above = (water - flow.outAt) * flow.speed;
+        offer = flow.level + (isStopped ? above : Math.max(above, left / flow.costs[e]!));
+        if (isStopped && isStalledAt(flow, e)) {
+          offer = Number.POSITIVE_INFINITY;
+        }
+      }
+      const before = flow.offers[e]!;
+      flow.offers[e] =
+        step === 1 || before === Number.POSITIVE_INFINITY ? offer : before + (offer - before) * step;
+    }
+    assert(resource.root.live === 0, 'a flow was left in the tree of shares');
+  }
+
+  #trim(flows: readonly ShareFlow[]): void {
+    for (const resource of this.#contested) {
+      resource.load = 0;
+      for (let i = 0; i < resource.flows.length; i++) {
+        resource.load += resource.flows[i]!.costs[resource.entries[i]!]! * resource.flows[i]!.rate;
+      }
+    }
+    for (const flow of flows) {
+      let most = 1;
+      for (const { resource } of flow.entries) {
+        if (resource.round === this.#round && resource.isContested) {
+          most = Math.max(most, resource.load);
+        }
+      }
+      flow.rate /= most;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The IOTLB in front of a root complex: which pages it holds, and the walks for those it does not.
+ *
+ * Least recently used out first; one entry a page whatever the page's size. Walks run side by side up to a number; a packet
+ * whose page is being walked for waits for that walk. Only time is kept here: what an address means is the IOMMU's.
+ */
+import type { TranslationStage } from './path.ts';
+
+export interface IotlbOptions {
+  readonly entries: number;
+  readonly pageBytes: number;
+  readonly walkPs: number;
+  readonly hitPs: number;
+  /** Walks at once, of reads and of writes. */
+  readonly readWalkers: number;
+  readonly writeWalkers: number;
+}
+
+export class Iotlb implements TranslationStage {
+  /** By source and page: when its translation is there. In the order of use, the oldest first. */
+  readonly #entries = new Map<number, number>();
+  readonly #options: IotlbOptions;
+  readonly #readWalkers: Float64Array;
+  readonly #writeWalkers: Float64Array;
+  hits = 0;
+  misses = 0;
+  /** Picoseconds that walkers worked. */
+  walkPs = 0;
+
+  constructor(options: IotlbOptions) {
+    this.#options = options;
+    this.#readWalkers = new Float64Array(Math.max(1, Math.floor(options.readWalkers)));
+    this.#writeWalkers = new Float64Array(Math.max(1, Math.floor(options.writeWalkers)));
+  }
+
+  ready(source: number, addr: number, isWrite: boolean, atPs: number): number {
+    const { pageBytes, hitPs, walkPs, entries } = this.#options;
+    const key = Math.floor(addr / pageBytes) * 0x1_0000 + source;
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      this.hits++;
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      return Math.max(atPs, known) + hitPs;
+    }
+    this.misses++;
+    const walkers = isWrite ? this.#writeWalkers : this.#readWalkers;
+    let free = 0;
+    for (let i = 1; i < walkers.length; i++) {
+      if (walkers[i]! < walkers[free]!) {
+        free = i;
+      }
+    }
+    // A number of walkers with a fraction (an average that was measured) makes each walk a little faster.
+    const wanted = isWrite ? this.#options.writeWalkers : this.#options.readWalkers;
+    const startPs = Math.max(atPs, walkers[free]!);
+    walkers[free] = startPs + (walkPs * walkers.length) / Math.max(1, wanted);
+    const donePs = startPs + walkPs;
+    this.walkPs += walkPs;
+    if (this.#entries.size >= entries) {
+      this.#entries.delete(this.#entries.keys().next().value!);
+    }
+    this.#entries.set(key, donePs);
+    return donePs + hitPs;
+  }
+
+  resetCounts(): void {
+    this.hits = 0;
+    this.misses = 0;
+    this.walkPs = 0;
+  }
+
+  /** Mappings have changed: what is held may be wrong. */
+  flush(): void {
+    this.#entries.clear();
+  }
+}

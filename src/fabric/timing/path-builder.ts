@@ -1,0 +1,466 @@
+/**
+ * From a route to its timed path: which stages a request and its completions pass, and what lies between them.
+ *
+ * Latencies are those of the timing model: from a sender to its pins, over a link, through a switch or a root complex from pin to
+ * pin, from the pins to a completer, and what that one's memory takes.
+ */
+import {
+  completionOverheadBytes,
+  type DeviceTiming,
+  isFlitLink,
+  type LinkSpeed,
+  needs64BitHeader,
+  requestOverheadBytes,
+} from '../../rates/index.ts';
+import { DEVICE_CONTROL } from '../../spec/pcie/index.ts';
+import { TRAFFIC, type Traffic } from '../model.ts';
+import { ADDRESS_TYPE } from '../routing/acs.ts';
+import { ROUTE_KIND, type Route } from '../routing/route.ts';
+import type { FabricFunction } from '../tree/fabric-function.ts';
+import type { LinkDirection } from '../tree/link.ts';
+import type { Network } from './network.ts';
+import type { Gate, Leg, TimedPath, TranslationStage } from './path.ts';
+import type { Stage } from './stage.ts';
+
+/** Device Control has 8 bits of tag, or 5. PCIe Base 6.0, 2.2.6.2. */
+const TAGS_EXTENDED = 256;
+const TAGS_PLAIN = 32;
+/** What a bridge that forwards few reads at a time forwards at most of each. */
+const GATED_READ_BYTES = 256;
+const PS_PER_NS = 1000;
+/** Source of the processor. */
+export const CPU_SOURCE = 0;
+
+export class PathBuilder {
+  /** Command data in host memory is found in the last level cache. Queue entries always are. */
+  isDataCached = false;
+  readonly #network: Network;
+  readonly #translation: TranslationStage | null;
+  readonly #byRoute = new WeakMap<Route, [data: TimedPath | null, control: TimedPath | null]>();
+  readonly #byShape = new Map<string, TimedPath>();
+  readonly #sources = new Map<FabricFunction, number>();
+  readonly #gates = new Map<string, Gate>();
+  readonly #limits = new Map<number, { readonly tags: number; readonly waitsForPosted: boolean }>();
+
+  constructor(network: Network, translation: TranslationStage | null) {
+    this.#network = network;
+    this.#translation = translation;
+  }
+
+  /** The path of requests that take a route; the same object for routes that are alike. */
+  pathOf(route: Route, traffic: Traffic): TimedPath {
+    let pair = this.#byRoute.get(route);
+    if (pair === undefined) {
+      pair = [null, null];
+      this.#byRoute.set(route, pair);
+    }
+    let path = pair[traffic];
+    if (path === null) {
+      path = this.#build(route, traffic);
+      pair[traffic] = path;
+    }
+    return path;
+  }
+
+  /** The function that a source number stands for; undefined for the processor. */
+  functionOf(source: number): FabricFunction | undefined {
+    for (const [fn, number] of this.#sources) {
+      if (number === source) {
+        return fn;
+      }
+    }
+    return undefined;
+  }
+
+  /** The number of a function as a source of requests. */
+  sourceOf(fn: FabricFunction | null): number {
+    if (fn === null) {
+      return CPU_SOURCE;
+    }
+    let source = this.#sources.get(fn);
+    if (source === undefined) {
+      source = this.#sources.size + 1;
+      this.#sources.set(fn, source);
+    }
+    return source;
+  }
+
+  #build(route: Route, traffic: Traffic): TimedPath {
+    const { parts } = route;
+    const { requester, shape } = parts;
+    const own = requester === null ? undefined : this.#network.options.endpoint?.(requester);
+    const completerTiming =
+      route.completer === null ? undefined : this.#network.options.endpoint?.(route.completer);
+    const { isWrite } = shape;
+    const gate = isWrite ? null : this.#gateOf(route);
+    const { cpu, completion: answers } = this.#network.platform;
+    const payloadBytes = Math.min(route.payloadBytes, own?.payloadBytes ?? route.payloadBytes);
+    const requestBytes = isWrite
+      ? payloadBytes
+      : Math.min(
+          route.readRequestBytes,
+          own?.readRequestBytes ?? route.readRequestBytes,
+          requester === null ? cpu.mmioLoadBytes : Number.POSITIVE_INFINITY,
+          gate === null ? Number.POSITIVE_INFINITY : GATED_READ_BYTES,
+        );
+    const completionBytes = Math.min(
+      route.payloadBytes,
+      route.readRequestBytes,
+      completerTiming?.payloadBytes ?? Number.POSITIVE_INFINITY,
+    );
+    const isHost = parts.numaNode !== null;
+    const small = isHost && !isWrite ? answers : { smallRequestBytes: 0, smallChunkBytes: 0 };
+    const source = this.sourceOf(requester);
+    const limits = this.#limitsOf(source, requester, own, isWrite);
+    const request = this.#requestLeg(route, own, traffic, payloadBytes);
+    const completion = isWrite ? null : this.#completionLeg(route, own, completionBytes, traffic);
+    const access = { latencyPs: this.#accessNs(route, completerTiming, traffic) * PS_PER_NS };
+    const { translation, at } = this.#translationOf(route, request);
+    const engine = completion?.stages.at(-1);
+    const drainPsPerByte =
+      !isWrite && traffic === TRAFFIC.DATA && own?.drainsReads === true && engine?.kind === 'engine'
+        ? engine.occupancyPsPerByte
+        : 0;
+    const key = [
+      source,
+      drainPsPerByte,
+      isWrite ? 1 : 0,
+      requestBytes,
+      completionBytes,
+      small.smallRequestBytes,
+      access.latencyPs,
+      at,
+      gate?.name ?? '',
+      legKey(request),
+      completion === null ? '' : legKey(completion),
+    ].join(' ');
+    let path = this.#byShape.get(key);
+    if (path === undefined) {
+      path = {
+        isWrite,
+        requestBytes,
+        completionBytes,
+        smallRequestBytes: small.smallRequestBytes,
+        smallCompletionBytes: small.smallChunkBytes,
+        drainPsPerByte,
+        request,
+        completion,
+        access,
+        translation,
+        translationAt: at,
+        source,
+        limits,
+        gate,
+      };
+      this.#byShape.set(key, path);
+    }
+    return path;
+  }
+
+  #limitsOf(
+    source: number,
+    requester: FabricFunction | null,
+    own: DeviceTiming | undefined,
+    isWrite: boolean,
+  ): TimedPath['limits'] {
+    const key = source * 2 + (isWrite ? 1 : 0);
+    let limits = this.#limits.get(key);
+    if (limits === undefined) {
+      const isStrict = isWrite && own?.isStrict === true && !this.#network.platform.peers.pipelinedPosted;
+      limits = {
+        tags:
+          requester === null
+            ? this.#network.platform.cpu.mmioLoadsInFlight
+            : (own?.tags ?? tagsOf(requester)),
+        waitsForPosted: isStrict,
+      };
+      this.#limits.set(key, limits);
+    }
+    return limits;
+  }
+
+  #requestLeg(route: Route, own: DeviceTiming | undefined, traffic: Traffic, payloadBytes: number): Leg {
+    const { parts } = route;
+    const { requester, shape, requestLinks } = parts;
+    const network = this.#network;
+    const { latency, mmioNs } = network.platform;
+    const leg = new LegDraft(needs64BitHeader(route.start) ? 64 : 32, false);
+    const startNs = traffic === TRAFFIC.DATA ? (own?.startNs ?? 0) : 0;
+    leg.delayNs = latency.pinNs + (requester === null ? mmioNs : startNs);
+    // Reads pass their engine with what comes back; on the way out only their number counts.
+    if (requester !== null && own !== undefined && shape.isWrite && traffic === TRAFFIC.DATA) {
+      const first = this.#speedOf(requestLinks[0]);
+      this.#engines(leg, route, network.engine(requester, own, true, payloadBytes, first), own, first);
+    }
+    this.#links(leg, requestLinks, route, shape.isWrite);
+    if (parts.numaNode !== null && shape.isWrite) {
+      this.#toMemory(leg, route, parts.numaNode);
+    }
+    return leg.finish();
+  }
+
+  #completionLeg(route: Route, own: DeviceTiming | undefined, chunkBytes: number, traffic: Traffic): Leg {
+    const { parts } = route;
+    const { requester, completionLinks } = parts;
+    const network = this.#network;
+    const { latency, mmioNs } = network.platform;
+    const leg = new LegDraft(32, true);
+    if (parts.numaNode !== null) {
+      leg.stage(network.memory(parts.numaNode), 0);
+      this.#overSockets(leg, route, parts.numaNode, true);
+    }
+    leg.addDelay(latency.pinNs);
+    this.#links(leg, completionLinks, route, true);
+    if (requester === null) {
+      leg.addDelay(mmioNs);
+    } else if (own !== undefined && traffic === TRAFFIC.DATA) {
+      const last = this.#speedOf(completionLinks.at(-1));
+      this.#engines(leg, route, network.engine(requester, own, false, chunkBytes, last), own, last);
+    }
+    return leg.finish();
+  }
+
+  #speedOf(direction: LinkDirection | undefined): LinkSpeed | null {
+    return direction === undefined ? null : this.#network.linkSpeed(direction.link);
+  }
+
+  #engines(
+    leg: LegDraft,
+    route: Route,
+    engine: Stage | null,
+    own: DeviceTiming,
+    link: LinkSpeed | null,
+  ): void {
+    if (engine !== null) {
+      leg.engine(engine);
+    }
+    const { numaNode, requester } = route.parts;
+    const both = numaNode === null ? null : this.#network.bothWays(requester!, own, link);
+    if (both !== null) {
+      leg.engine(both);
+    }
+  }
+
+  /** Links in order, and what is between them. `carriesData`: the leg that has the payload. */
+  #links(leg: LegDraft, links: readonly LinkDirection[], route: Route, carriesData: boolean): void {
+    const network = this.#network;
+    const { latency, turnNs } = network.platform;
+    for (const [index, direction] of links.entries()) {
+      const next = links[index + 1];
+      const top = network.busOf(direction.link).bridge!;
+      leg.link(network.linkStage(direction), isFlitLink(network.linkSpeed(direction.link)));
+      leg.addDelay(latency.propagationNs);
+      if (next === undefined) {
+        leg.addDelay(latency.pinNs);
+      } else if (direction.isUp && top.kind === 'root-port') {
+        leg.addDelay(turnNs);
+        if (carriesData) {
+          this.#throughRoot(leg, direction, next, route);
+        }
+      } else {
+        this.#throughSwitch(leg, direction, next);
+      }
+    }
+    if (links.length === 0) {
+      leg.delayNs += latency.pinNs;
+    }
+  }
+
+  #throughSwitch(leg: LegDraft, direction: LinkDirection, next: LinkDirection): void {
+    const network = this.#network;
+    // The component between two links: its upstream port has the one that leads up.
+    const upper = !direction.isUp ? direction : !next.isUp ? null : next;
+    const device =
+      upper === null
+        ? network.busOf(direction.link).bridge!.device.bus.bridge
+        : network.busOf(upper.link).devices[0]?.lowestFunction;
+    const timing = device == null ? undefined : network.options.port?.(device);
+    leg.addDelay(timing?.latencyNs ?? network.platform.latency.switchNs);
+    leg.storesWhole(timing?.storesWhole ?? network.options.storesWhole ?? false);
+  }
+
+  /** What the root complex does to payload from one of its ports to another. */
+  #throughRoot(leg: LegDraft, from: LinkDirection, to: LinkDirection, route: Route): void {
+    const network = this.#network;
+    const { peers, latency } = network.platform;
+    const { isWrite } = route.parts.shape;
+    const fromRoot = network.busOf(from.link).hostBridge;
+    const toRoot = network.busOf(to.link).hostBridge;
+    const fromSocket = network.socketOf(fromRoot);
+    const toSocket = network.socketOf(toRoot);
+    const share =
+      fromSocket !== toSocket ? peers.otherSocketShare : isWrite ? peers.writeShare : peers.readShare;
+    if (Number.isFinite(peers.splitBytes)) {
+      leg.split(peers.splitBytes);
+    }
+    if (share < 1 && share > 0) {
+      leg.link(network.peerShare(network.linkStage(from), network.linkStage(to), share), false);
+    }
+    const gbs = isWrite ? peers.writeGBs : peers.readGBs;
+    if (Number.isFinite(gbs)) {
+      leg.stage(network.peerLimit(fromRoot, isWrite ? 'writes' : 'reads', gbs), 0);
+    }
+    if (fromSocket !== toSocket) {
+      leg.stage(network.socketLink(fromSocket, toSocket, true), latency.remoteSocketNs / 2);
+    }
+  }
+
+  #toMemory(leg: LegDraft, route: Route, numaNode: number): void {
+    this.#overSockets(leg, route, numaNode, false);
+    leg.stage(this.#network.memory(numaNode), 0);
+  }
+
+  /** Between the root complex of a requester and the memory of another socket. */
+  #overSockets(leg: LegDraft, route: Route, numaNode: number, isBack: boolean): void {
+    const network = this.#network;
+    const { requester } = route.parts;
+    const own = requester === null ? 0 : network.socketOf(requester.device.bus.hostBridge);
+    const other = network.socketOfNode(numaNode);
+    if (own !== other) {
+      leg.stage(
+        isBack ? network.socketLink(other, own) : network.socketLink(own, other),
+        network.platform.latency.remoteSocketNs / (isBack ? 1 : 2),
+      );
+    }
+  }
+
+  #accessNs(route: Route, completer: DeviceTiming | undefined, traffic: Traffic): number {
+    const { latency } = this.#network.platform;
+    if (route.parts.shape.isWrite || route.kind === ROUTE_KIND.FAILED) {
+      return 0;
+    }
+    if (route.isDram) {
+      return latency.cacheNs + (traffic === TRAFFIC.CONTROL || this.isDataCached ? 0 : latency.dramNs);
+    }
+    return completer?.memoryLatencyNs ?? latency.barMemoryNs;
+  }
+
+  #translationOf(
+    route: Route,
+    leg: Leg,
+  ): { readonly translation: TranslationStage | null; readonly at: number } {
+    const { root, requester, shape } = route.parts;
+    if (
+      this.#translation === null ||
+      root === null ||
+      requester === null ||
+      shape.addressType !== ADDRESS_TYPE.UNTRANSLATED ||
+      root.translator?.isIdentity?.(root.domain, route.parts.requesterId) !== false
+    ) {
+      return { translation: null, at: -1 };
+    }
+    // In front of whatever follows the last link that leads up.
+    const ups = route.parts.requestLinks.filter(({ isUp }) => isUp).length;
+    const engines = leg.stages.filter(({ kind }) => kind === 'engine').length;
+    return { translation: this.#translation, at: ups + engines };
+  }
+
+  /** Reads that a root complex forwards a few at a time. */
+  #gateOf(route: Route): Gate | null {
+    const { root, requester } = route.parts;
+    const { readsInFlight } = this.#network.platform.peers;
+    if (root === null || requester === null || route.parts.numaNode !== null || !Number.isFinite(readsInFlight)) {
+      return null;
+    }
+    let gate = this.#gates.get(root.name);
+    if (gate === undefined) {
+      gate = { name: `peer reads of root complex ${root.name}`, requestsMax: readsInFlight };
+      this.#gates.set(root.name, gate);
+    }
+    return gate;
+  }
+}
+
+function tagsOf(requester: FabricFunction): number {
+  const { config } = requester;
+  const { express } = config.offsets;
+  return express !== 0 && DEVICE_CONTROL.Extended_Tag_Field_Enable.read(config.view, express) === 1
+    ? TAGS_EXTENDED
+    : TAGS_PLAIN;
+}
+
+function legKey(leg: Leg): string {
+  return [
+    leg.delayPs,
+    ...leg.stages.map(
+      (stage, index) =>
+        `${stage.id}:${leg.delaysPs[index]}:${leg.overheadBytes[index]}:${leg.splitBytes[index]}:${leg.storesWhole[index]}`,
+    ),
+  ].join(',');
+}
+
+/** Collects a leg from its sender on. */
+class LegDraft {
+  /** Before the first stage. */
+  delayNs = 0;
+  readonly #addressBits: 32 | 64;
+  readonly #isCompletion: boolean;
+  readonly #stages: Stage[] = [];
+  readonly #delaysNs: number[] = [];
+  readonly #overheads: number[] = [];
+  readonly #splits: number[] = [];
+  readonly #stores: boolean[] = [];
+  #splitBytes = Number.POSITIVE_INFINITY;
+
+  constructor(addressBits: 32 | 64, isCompletion: boolean) {
+    this.#addressBits = addressBits;
+    this.#isCompletion = isCompletion;
+  }
+
+  link(stage: Stage, isFlit: boolean): void {
+    this.#push(stage, this.#overhead(isFlit), 0);
+  }
+
+  /** A stage that counts payload alone. */
+  stage(stage: Stage, delayNs: number): void {
+    this.#push(stage, 0, delayNs);
+  }
+
+  /** An engine counts as the first link does. */
+  engine(stage: Stage): void {
+    this.#push(stage, this.#overhead(false), 0);
+  }
+
+  addDelay(ns: number): void {
+    if (this.#delaysNs.length === 0) {
+      this.delayNs += ns;
+    } else {
+      this.#delaysNs[this.#delaysNs.length - 1]! += ns;
+    }
+  }
+
+  /** The component behind the last stage waits for whole packets. */
+  storesWhole(stores: boolean): void {
+    this.#stores[this.#stores.length - 1] = stores;
+  }
+
+  /** From here on packets are no larger. */
+  split(bytes: number): void {
+    this.#splitBytes = bytes;
+  }
+
+  finish(): Leg {
+    return {
+      stages: this.#stages,
+      delaysPs: this.#delaysNs.map((ns) => ns * PS_PER_NS),
+      delayPs: this.delayNs * PS_PER_NS,
+      overheadBytes: this.#overheads,
+      splitBytes: this.#splits,
+      storesWhole: this.#stores,
+    };
+  }
+
+  #overhead(isFlit: boolean): number {
+    return this.#isCompletion
+      ? completionOverheadBytes({ isFlit })
+      : requestOverheadBytes({ isFlit, is64Bit: this.#addressBits === 64 });
+  }
+
+  #push(stage: Stage, overheadBytes: number, delayNs: number): void {
+    this.#stages.push(stage);
+    this.#delaysNs.push(delayNs);
+    this.#overheads.push(overheadBytes);
+    this.#splits.push(this.#splitBytes);
+    this.#stores.push(false);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Joins requests of the fabric and a timed engine: finds the route of a request, its timed path, and hands it over, a part
+ * for each region that it touches.
+ */
+import type { EventHandler } from '../../access/index.ts';
+import type { EventQueue } from '../event-queue.ts';
+import { TRAFFIC, type Traffic } from '../model.ts';
+import { ROUTE_KIND, type Route } from '../routing/route.ts';
+import type { Requester } from '../tree/requester.ts';
+import { PROGRESS, type ProgressSink, type TransportEngine } from './engine.ts';
+import type { PathBuilder } from './path-builder.ts';
+
+/** A requester gives up on a completion. PCIe Base 6.0, 2.8: 50 us to 50 ms by default. */
+const COMPLETION_TIMEOUT_PS = 50e9;
+/** What a refused request and its completion weigh. */
+const REFUSED_BYTES = 4;
+
+export class TimedTransport implements EventHandler {
+  readonly engine: TransportEngine;
+  readonly paths: PathBuilder;
+  readonly #queue: EventQueue;
+  readonly #sink: ProgressSink;
+
+  constructor(queue: EventQueue, engine: TransportEngine, paths: PathBuilder, sink: ProgressSink) {
+    this.#queue = queue;
+    this.engine = engine;
+    this.paths = paths;
+    this.#sink = sink;
+  }
+
+  /** @returns the number of parts, each of which makes its own progress */
+  send(
+    requester: Requester,
+    addr: number,
+    lengthBytes: number,
+    isWrite: boolean,
+    traffic: Traffic,
+    token: number,
+  ): number {
+    let parts = 0;
+    for (let done = 0; done < lengthBytes || parts === 0; ) {
+      const at = addr + done;
+      const left = lengthBytes - done;
+      const route = requester.routeOf(at, Math.max(1, left), isWrite, traffic);
+      const isWhole = !(route.end - at < left);
+      const length = isWhole ? left : route.end - at;
+      this.#sendPart(route, at, length, isWrite, traffic, token);
+      parts++;
+      done += Math.max(1, length);
+    }
+    return parts;
+  }
+
+  /** The part of a read that nobody answers ends when its requester gives up. */
+  onEvent(progress: number, token: number): void {
+    this.#sink.onProgress(PROGRESS.ARRIVED, token);
+    this.#sink.onProgress(progress, token);
+  }
+
+  #sendPart(
+    route: Route,
+    addr: number,
+    lengthBytes: number,
+    isWrite: boolean,
+    traffic: Traffic,
+    token: number,
+  ): void {
+    if (!isWrite && route.kind === ROUTE_KIND.FAILED && route.failure!.code === 'timeout') {
+      this.#queue.schedule(
+        this.#queue.nowPs + COMPLETION_TIMEOUT_PS,
+        this,
+        PROGRESS.COMPLETED,
+        token,
+      );
+      return;
+    }
+    const isRefused = route.kind === ROUTE_KIND.FAILED;
+    this.engine.send(
+      this.paths.pathOf(route, traffic),
+      isRefused ? 0 : addr,
+      isRefused ? REFUSED_BYTES : Math.max(1, lengthBytes),
+      traffic === TRAFFIC.CONTROL,
+      this.#sink,
+      token,
+    );
+  }
+}

@@ -1,0 +1,174 @@
+/** Streams of a drive's driver: reads, writes, both mixed, and copies from one drive to another. */
+import { type BlockTarget, PENDING, type Status, statusName } from '../../access/index.ts';
+import { LabError } from '../../base/index.ts';
+import { MachineIndex } from '../../topology/index.ts';
+import type { LabBlockStream, LabCopyStream, LabMixStream } from '../file/index.ts';
+import { findLabEnd, openLabEnd } from '../machine/index.ts';
+import { type Place, takePlace } from './places.ts';
+import { chooseBuffer } from './route.ts';
+import { Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
+
+function open(context: StreamContext, name: string, isReadOnly: boolean): BlockTarget {
+  const { machine } = context;
+  return openLabEnd(machine, findLabEnd(machine, new MachineIndex(machine.machine()), name), { isReadOnly });
+}
+
+/** What a target says of a request that failed. */
+function story(target: BlockTarget, slot: number, status: Status): string {
+  const failure = target.failure(slot);
+  return failure === undefined ? statusName(status) : `${failure.code}: ${failure.message}`;
+}
+
+function largestOf(blocks: readonly { readonly sizeBytes: number }[]): number {
+  return Math.max(...blocks.map(({ sizeBytes }) => sizeBytes));
+}
+
+/** Requests larger than a target takes at once are a mistake that the person should know of. */
+function checkSizes(target: BlockTarget, largestBytes: number, name: string): void {
+  if (largestBytes > target.maxTransferBytes || largestBytes % target.blockBytes !== 0) {
+    throw new LabError('LAB_VALUE', {
+      message: `stream ${name}: ${target.label} takes requests of up to ${target.maxTransferBytes} bytes in multiples of ${target.blockBytes}, not of ${largestBytes}`,
+      hint: 'make `block` smaller, or the `mdts` of the drive larger',
+      exitStatus: 2,
+    });
+  }
+}
+
+export class BlockStream extends Stream {
+  readonly route: StreamRoute;
+  readonly #target: BlockTarget;
+  readonly #place: Place;
+  readonly #offsets: Offsets;
+  readonly #largestBytes: number;
+  readonly #readPercent: number;
+
+  constructor(context: StreamContext, description: LabBlockStream | LabMixStream) {
+    super(context, description, {
+      depth: description.depth,
+      blocks: description.blocks,
+      cpu: description.cpu,
+    });
+    const { kind, device, memory, areaBytes, pattern, blocks } = description;
+    this.#readPercent = kind === 'mix' ? description.readPercent : kind === 'read' ? 100 : 0;
+    this.#target = open(context, device, this.#readPercent === 100);
+    this.#target.onDone = (slot, status) => this.#done(slot, status);
+    this.#largestBytes = largestOf(blocks);
+    checkSizes(this.#target, this.#largestBytes, description.name);
+    const area = Math.min(areaBytes, this.#target.sizeBytes);
+    this.#offsets = new Offsets(area, pattern === 'random', this.random);
+    const member = context.machine.member(device) ?? null;
+    this.#place = takePlace(context.machine, memory, member, this.#largestBytes * this.slotCount);
+    const isPeer = this.#place.span.kind === 'peer';
+    this.route = {
+      kind: isPeer ? 'p2p' : 'host',
+      provider: this.#place.provider,
+      text: `${device} ${kind === 'read' ? 'to' : kind === 'write' ? 'from' : 'and'} ${this.#place.text}`,
+      verdict: null,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#target.close();
+    this.#place.span.close();
+  }
+
+  protected issue(slot: number, lengthBytes: number): void {
+    const { blockBytes } = this.#target;
+    const at = this.#offsets.take(lengthBytes, blockBytes);
+    const isRead =
+      this.#readPercent === 100 || (this.#readPercent > 0 && this.random.below(100) < this.#readPercent);
+    const spanAt = slot * this.#largestBytes;
+    const status = isRead
+      ? this.#target.read(at, this.#place.span, spanAt, lengthBytes, slot)
+      : this.#target.write(at, this.#place.span, spanAt, lengthBytes, slot);
+    if (status !== PENDING) {
+      this.#done(slot, status);
+    }
+  }
+
+  #done(slot: number, status: Status): void {
+    this.over(slot, status < 0 ? story(this.#target, slot, status) : null);
+  }
+}
+
+/** Each slot reads a block into its part of the buffer and writes it from there. */
+export class CopyStream extends Stream {
+  readonly route: StreamRoute;
+  readonly #source: BlockTarget;
+  readonly #target: BlockTarget;
+  readonly #place: Place;
+  readonly #offsets: Offsets;
+  readonly #largestBytes: number;
+  readonly #at: Float64Array;
+  readonly #length: Float64Array;
+
+  constructor(context: StreamContext, description: LabCopyStream) {
+    super(context, description, {
+      depth: description.depth,
+      blocks: description.blocks,
+      cpu: description.cpu,
+    });
+    const { device, target, areaBytes, pattern, blocks } = description;
+    this.#source = open(context, device, true);
+    this.#target = open(context, target, false);
+    this.#source.onDone = (slot, status) => this.#wasRead(slot, status);
+    this.#target.onDone = (slot, status) => this.#wasWritten(slot, status);
+    this.#largestBytes = largestOf(blocks);
+    checkSizes(this.#source, this.#largestBytes, description.name);
+    checkSizes(this.#target, this.#largestBytes, description.name);
+    const area = Math.min(areaBytes, this.#source.sizeBytes, this.#target.sizeBytes);
+    this.#offsets = new Offsets(area, pattern === 'random', this.random);
+    const chosen = chooseBuffer(
+      context.machine,
+      description,
+      [this.#source, this.#target],
+      this.#largestBytes * this.slotCount,
+    );
+    this.#place = chosen.place;
+    this.route = {
+      kind: chosen.place.span.kind === 'peer' ? 'p2p' : 'host',
+      provider: chosen.place.provider,
+      text: `${device} to ${target} through ${chosen.place.text}`,
+      verdict: chosen.why,
+    };
+    this.#at = new Float64Array(this.slotCount);
+    this.#length = new Float64Array(this.slotCount);
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close();
+    await this.#target.close();
+    this.#place.span.close();
+  }
+
+  protected issue(slot: number, lengthBytes: number): void {
+    const at = this.#offsets.take(lengthBytes, Math.max(this.#source.blockBytes, this.#target.blockBytes));
+    this.#at[slot] = at;
+    this.#length[slot] = lengthBytes;
+    const status = this.#source.read(at, this.#place.span, slot * this.#largestBytes, lengthBytes, slot);
+    if (status !== PENDING) {
+      this.#wasRead(slot, status);
+    }
+  }
+
+  #wasRead(slot: number, status: Status): void {
+    if (status < 0) {
+      this.over(slot, story(this.#source, slot, status));
+      return;
+    }
+    const written = this.#target.write(
+      this.#at[slot]!,
+      this.#place.span,
+      slot * this.#largestBytes,
+      this.#length[slot]!,
+      slot,
+    );
+    if (written !== PENDING) {
+      this.#wasWritten(slot, written);
+    }
+  }
+
+  #wasWritten(slot: number, status: Status): void {
+    this.over(slot, status < 0 ? story(this.#target, slot, status) : null);
+  }
+}

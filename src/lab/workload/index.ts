@@ -1,0 +1,10 @@
+/**
+ * Workloads of a lab in virtual time: any number of streams at once, what they reached, and what limited them.
+ *
+ * A run takes a machine that was booted with time and the plain description of a workload; nothing here reads files or clocks
+ * of the host. Read `run.ts` first, then `stream.ts`.
+ */
+export { type Candidate, type Limiter, percent } from './limiter.ts';
+export * from './report.ts';
+export { DEFAULT_DURATION_PS, WorkloadRun } from './run.ts';
+export type { StreamRoute } from './stream.ts';

@@ -1,0 +1,168 @@
+/** What a run of a workload measured, as plain values: `peerlane/workload/1` without its head. */
+import type { LatencySummary } from '../../orchestrators/index.ts';
+import { type LabMachine, labTraffic } from '../machine/index.ts';
+import { type Candidate, candidates, type Limiter, limiterOf } from './limiter.ts';
+import type { Stream, StreamRoute } from './stream.ts';
+
+export interface StreamReport {
+  readonly name: string;
+  readonly kind: string;
+  readonly route: StreamRoute;
+  /** Of requests that ended within the measured time. */
+  readonly bytes: number;
+  readonly requests: number;
+  readonly goodputGBs: number;
+  readonly iops: number;
+  /** From a request's submission until its completion was processed. Null when none ended. */
+  readonly latency: LatencySummary | null;
+  readonly failures: number;
+  /** What the first failed request said. */
+  readonly failure: string | null;
+  readonly cpuBusyPs: number;
+}
+
+export interface DirectionReport {
+  /** Share of the time in which it was busy, 0 to 1. */
+  readonly utilisation: number;
+  /** Command data. */
+  readonly goodputGBs: number;
+  /** Everything on the wire, headers and acknowledgements included. */
+  readonly wireGBs: number;
+  readonly packets: number;
+  readonly dataBytes: number;
+  readonly controlBytes: number;
+}
+
+export interface LinkReport {
+  /** Address of the port above. */
+  readonly port: string;
+  /** Name of what is below; null where it has none. */
+  readonly to: string | null;
+  /** `Gen3 x4`. */
+  readonly speed: string;
+  readonly up: DirectionReport;
+  readonly down: DirectionReport;
+}
+
+export interface MemoryReport {
+  readonly node: number;
+  /** Of what devices can have of it. */
+  readonly utilisation: number;
+  readonly deviceGBs: number;
+}
+
+export interface WorkloadReport {
+  readonly engine: string;
+  readonly platform: string;
+  /** False: the run was stopped before its end. */
+  readonly isComplete: boolean;
+  readonly measuredPs: number;
+  readonly elapsedPs: number;
+  readonly goodputGBs: number;
+  readonly iops: number;
+  readonly streams: readonly StreamReport[];
+  readonly links: readonly LinkReport[];
+  readonly memory: readonly MemoryReport[];
+  /** Command data; queue entries and the like beside it. */
+  readonly dramBytes: number;
+  readonly rootPortBytes: number;
+  readonly controlDramBytes: number;
+  /** What devices move through memory, of what it can deliver. */
+  readonly dramShare: number;
+  readonly cpu: { readonly busyPs: number; readonly cores: number };
+  /** Everything that can be busy, the busiest first. */
+  readonly busy: readonly Candidate[];
+  /** What was waited for although nothing was busy: tags, credits. */
+  readonly stalls: readonly { readonly what: string; readonly share: number }[];
+  readonly limiter: Limiter;
+}
+
+export function makeReport(
+  machine: LabMachine,
+  streams: readonly Stream[],
+  time: { readonly isComplete: boolean; readonly measuredPs: number; readonly elapsedPs: number },
+): WorkloadReport {
+  const { fabric } = machine;
+  const timing = fabric.timing!;
+  const { measuredPs } = time;
+  const reports = streams.map((stream) => streamReport(stream, measuredPs));
+  const traffic = labTraffic(machine);
+  const all = candidates(machine, streams, measuredPs);
+  const busyPs = streams.reduce((sum, { cpuBusyPs }) => sum + cpuBusyPs, 0);
+  return {
+    engine: timing.options.engine,
+    platform: timing.network.platform.name,
+    ...time,
+    goodputGBs: reports.reduce((sum, { goodputGBs }) => sum + goodputGBs, 0),
+    iops: reports.reduce((sum, { iops }) => sum + iops, 0),
+    streams: reports,
+    links: linkReports(machine, measuredPs),
+    memory: memoryReports(machine, measuredPs),
+    dramBytes: traffic.dramBytes,
+    rootPortBytes: traffic.rootPortBytes,
+    controlDramBytes: traffic.controlBytes.dramBytes,
+    dramShare: Math.max(0, ...memoryReports(machine, measuredPs).map(({ utilisation }) => utilisation)),
+    cpu: { busyPs, cores: measuredPs === 0 ? 0 : busyPs / measuredPs },
+    busy: all.busy,
+    stalls: all.stalls,
+    limiter: limiterOf(all, streams),
+  };
+}
+
+function streamReport(stream: Stream, measuredPs: number): StreamReport {
+  const { description, bytes, requests } = stream;
+  const perPs = measuredPs === 0 ? 0 : 1 / measuredPs;
+  return {
+    name: stream.name,
+    kind: description.kind,
+    route: stream.route,
+    bytes,
+    requests,
+    goodputGBs: bytes * perPs * 1000,
+    iops: requests * perPs * 1e12,
+    latency: requests === 0 ? null : stream.latency.summary(),
+    failures: stream.failures,
+    failure: stream.firstFailure,
+    cpuBusyPs: stream.cpuBusyPs,
+  };
+}
+
+function linkReports(machine: LabMachine, measuredPs: number): readonly LinkReport[] {
+  const { fabric } = machine;
+  const { network } = fabric.timing!;
+  const { linkBytes, controlBytes } = labTraffic(machine);
+  return network
+    .linkStages()
+    .map(({ port, up, down, speed }) => {
+      const data = linkBytes[port.bdf];
+      const control = controlBytes.linkBytes[port.bdf];
+      const direction = (stage: typeof up, dataBytes: number, controls: number): DirectionReport => ({
+        utilisation: measuredPs === 0 ? 0 : Math.min(1, stage.busyPs / measuredPs),
+        goodputGBs: measuredPs === 0 ? 0 : (dataBytes / measuredPs) * 1000,
+        wireGBs: measuredPs === 0 ? 0 : (stage.wireBytes / measuredPs) * 1000,
+        packets: stage.packets,
+        dataBytes,
+        controlBytes: controls,
+      });
+      return {
+        port: port.bdf,
+        to: data?.to ?? null,
+        speed,
+        up: direction(up, data?.upBytes ?? 0, control?.upBytes ?? 0),
+        down: direction(down, data?.downBytes ?? 0, control?.downBytes ?? 0),
+      };
+    })
+    .sort((a, b) => (a.port < b.port ? -1 : 1));
+}
+
+function memoryReports(machine: LabMachine, measuredPs: number): readonly MemoryReport[] {
+  const { network } = machine.fabric.timing!;
+  return machine.lab.memory.map((_, node) => {
+    const stage = network.memory(node);
+    return {
+      node,
+      utilisation: measuredPs === 0 ? 0 : Math.min(1, stage.busyPs / measuredPs),
+      deviceGBs: measuredPs === 0 ? 0 : (stage.wireBytes / measuredPs) * 1000,
+    };
+  });
+}

@@ -1,0 +1,212 @@
+/**
+ * Runs the workload of a lab in virtual time: starts the streams, lets the warm-up go by, measures, and says what it saw.
+ *
+ * The run is driven from outside in pieces (`advance`), so that whoever drives it can show progress, be interrupted, and ask
+ * for what is known so far.
+ */
+import { PS_PER_MS } from '../../access/index.ts';
+import { LabError } from '../../base/index.ts';
+import type { LabStream, LabWorkload } from '../file/index.ts';
+import { type LabMachine, nameSeed } from '../machine/index.ts';
+import { BlockStream, CopyStream } from './block-streams.ts';
+import { DmaStream, StageStream } from './dma-streams.ts';
+import { loadMemory } from './memory-load.ts';
+import { MmioStream } from './mmio-stream.ts';
+import { makeReport, type WorkloadReport } from './report.ts';
+import type { Stream, StreamContext } from './stream.ts';
+
+/** Events between two looks at the clock of the run. */
+const EVENTS_PER_LOOK = 4096;
+/** A run whose streams all end by themselves, and do not: virtual time in which one has to end. */
+const UNBOUNDED_PS = 3600e12;
+
+export class WorkloadRun {
+  readonly machine: LabMachine;
+  readonly workload: LabWorkload;
+  readonly streams: readonly Stream[];
+  readonly #beginPs: number;
+  readonly #measurePs: number;
+  readonly #endPs: number;
+  #isMeasuring = false;
+  #isOver = false;
+  #measuredFromPs = 0;
+  #measuredUntilPs = 0;
+
+  /**
+   * @param machine booted with time
+   * @throws {LabError} LAB_UNTIMED; {MappingError}, {CopyError}, {NvmeError} when a stream cannot be set up
+   */
+  constructor(machine: LabMachine, workload: LabWorkload) {
+    const { timing } = machine.fabric;
+    if (timing === null) {
+      throw new LabError('LAB_UNTIMED', {
+        message: 'a workload needs a machine with time',
+        hint: 'boot the lab with `timed: true`',
+      });
+    }
+    this.machine = machine;
+    this.workload = workload;
+    const context: StreamContext = {
+      machine,
+      cpu: timing.network.platform.cpu,
+      seed: machine.lab.seed,
+    };
+    for (const load of workload.memoryLoads) {
+      loadMemory(machine, load);
+    }
+    const streams: Stream[] = [];
+    try {
+      for (const description of workload.streams) {
+        streams.push(
+          makeStream({ ...context, seed: nameSeed(machine.lab.seed, description.name) }, description),
+        );
+      }
+    } catch (error) {
+      for (const stream of streams) {
+        stream.stop();
+        void stream.close();
+      }
+      throw error;
+    }
+    this.streams = streams;
+    this.#beginPs = machine.queue.nowPs;
+    this.#measurePs = this.#beginPs + workload.warmUpPs;
+    this.#endPs =
+      workload.durationPs === null ? this.#beginPs + UNBOUNDED_PS : this.#measurePs + workload.durationPs;
+    for (const stream of streams) {
+      stream.begin();
+    }
+    if (workload.warmUpPs === 0) {
+      this.#beginMeasuring(this.#beginPs);
+    }
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Virtual time since the run began. */
+  get elapsedPs(): number {
+    return this.machine.queue.nowPs - this.#beginPs;
+  }
+
+  /** 0 to 1: of the time, or of what bounded streams have to move, whichever is further. */
+  get progress(): number {
+    if (this.#isOver) {
+      return 1;
+    }
+    if (this.workload.durationPs !== null) {
+      return Math.min(1, this.elapsedPs / (this.#endPs - this.#beginPs));
+    }
+    const shares = this.streams.map(({ description, bytesTotal, requests }) =>
+      description.sizeBytes !== null
+        ? bytesTotal / description.sizeBytes
+        : description.count !== null
+          ? requests / description.count
+          : 0,
+    );
+    return Math.min(1, ...shares);
+  }
+
+  /**
+   * Runs about so many events.
+   * @returns true when the run is over
+   * @throws {TimeError} FABRIC_TIME_END
+   */
+  advance(eventsMax: number): boolean {
+    const { queue } = this.machine;
+    for (let count = 0; count < eventsMax && !this.#isOver; ) {
+      const ran = this.#runUntil(this.#isMeasuring ? this.#endPs : this.#measurePs, EVENTS_PER_LOOK);
+      count += ran;
+      if (!this.#isMeasuring && queue.nowPs >= this.#measurePs) {
+        this.#beginMeasuring(this.#measurePs);
+      }
+      const isIdle = ran === 0;
+      const hasEnded = this.streams.every(({ isOver }) => isOver);
+      if (this.#isMeasuring && (queue.nowPs >= this.#endPs || hasEnded || isIdle)) {
+        this.#finish(hasEnded ? Math.max(...this.streams.map(({ lastPs }) => lastPs)) : this.#endPs);
+      } else if (isIdle && queue.nowPs < this.#measurePs) {
+        // Everything was over before the warm-up was: there is nothing to measure.
+        this.#beginMeasuring(queue.nowPs);
+        this.#finish(queue.nowPs);
+      }
+    }
+    return this.#isOver;
+  }
+
+  /** What was measured; of a run that is not over, so far. */
+  report(): WorkloadReport {
+    const untilPs = this.#isOver ? this.#measuredUntilPs : this.machine.queue.nowPs;
+    return makeReport(this.machine, this.streams, {
+      isComplete: this.#isOver,
+      measuredPs: this.#isMeasuring || this.#isOver ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
+      elapsedPs: this.elapsedPs,
+    });
+  }
+
+  /** Lets what is in flight end, and gives everything back. */
+  async close(): Promise<void> {
+    for (const stream of this.streams) {
+      stream.stop();
+    }
+    const { queue } = this.machine;
+    while (this.streams.some(({ inFlight }) => inFlight > 0) && queue.runUntilIdle(EVENTS_PER_LOOK) > 0) {}
+    for (const stream of this.streams) {
+      await stream.close();
+    }
+  }
+
+  #beginMeasuring(fromPs: number): void {
+    this.#isMeasuring = true;
+    this.#measuredFromPs = fromPs;
+    const { fabric } = this.machine;
+    fabric.counters.reset();
+    fabric.timing!.resetCounts();
+    this.machine.resetMediaUtilisation();
+    for (const stream of this.streams) {
+      stream.setWindow(fromPs, this.#endPs);
+    }
+  }
+
+  #finish(untilPs: number): void {
+    this.#isOver = true;
+    this.#measuredUntilPs = untilPs;
+    for (const stream of this.streams) {
+      stream.stop();
+    }
+  }
+
+  #runUntil(untilPs: number, eventsMax: number): number {
+    const { queue } = this.machine;
+    let count = 0;
+    while (count < eventsMax && queue.nowPs < untilPs) {
+      const ran = queue.runUntilIdle(Math.min(64, eventsMax - count));
+      count += ran;
+      if (ran === 0) {
+        break;
+      }
+    }
+    return count;
+  }
+}
+
+/** For `durationPs` of runs that say nothing. */
+export const DEFAULT_DURATION_PS = 10 * PS_PER_MS;
+
+function makeStream(context: StreamContext, description: LabStream): Stream {
+  switch (description.kind) {
+    case 'read':
+    case 'write':
+    case 'mix':
+      return new BlockStream(context, description);
+    case 'copy':
+      return new CopyStream(context, description);
+    case 'dma-write':
+    case 'dma-read':
+      return new DmaStream(context, description);
+    case 'stage':
+      return new StageStream(context, description);
+    default:
+      return new MmioStream(context, description);
+  }
+}

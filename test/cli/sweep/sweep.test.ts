@@ -1,0 +1,251 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { PeerlaneError } from '../../../src/base/index.ts';
+import { type SweepCommandOptions, sweep } from '../../../src/cli/commands/sweep.ts';
+import type { Io } from '../../../src/cli/io.ts';
+import { ownThread } from '../../../src/cli/sweep/pool.ts';
+import { timeText } from '../../../src/cli/sweep/sweep.ts';
+import { expectRefusal } from '../refusal.ts';
+import { runCli } from '../run-cli.ts';
+import { computed, hooks } from './fake-job.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'peerlane-sweep-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const LAB = join(folder, 'box.yaml');
+const TEXT = `# A comment stays.
+peerlane: lab/1
+title: ab
+kernel: 7.2.12
+cpu: intel
+memory: 4G
+seed: 1
+below:
+  - nvme: nvme0
+    link: gen3 x4
+    namespaces: 1G
+`;
+writeFileSync(LAB, TEXT);
+const SETS = ['seed=1,2,3', 'title=ab,abcd'];
+const jobModule = new URL('./fake-job.ts', import.meta.url).href;
+
+interface Run {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(
+  options: Partial<SweepCommandOptions> = {},
+  around: { readonly isTerminal?: boolean; readonly isKept?: boolean } = {},
+): Promise<Run> {
+  let stdout = '';
+  let stderr = '';
+  const io: Io = {
+    out: async (text) => {
+      stdout += text;
+    },
+    err: (text) => {
+      stderr += text;
+    },
+    outIsTerminal: false,
+    errIsTerminal: around.isTerminal === true,
+    columns: 100,
+    ask: async () => undefined,
+  };
+  const status = await sweep(
+    LAB,
+    {
+      set: SETS,
+      metric: 'goodputGBs',
+      output: [],
+      ...(around.isKept === false ? {} : { resume: JOURNAL }),
+      ...options,
+    },
+    io,
+    { openPool: async () => ownThread(), jobModule },
+  );
+  return { status, stdout, stderr };
+}
+
+const JOURNAL = join(folder, 'night.journal');
+/** Journals that runs without --resume made and left. */
+const leftovers = (): string[] => readdirSync(folder).filter((name) => name.startsWith('peerlane-sweep-'));
+
+beforeEach(() => {
+  rmSync(JOURNAL, { force: true });
+  computed.length = 0;
+  hooks.beforePoint = () => {};
+});
+
+describe('a sweep', () => {
+  it('prints every combination with its figure, the last set changing fastest', async () => {
+    const { status, stdout, stderr } = await run();
+    expect(status).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toBe(`seed  title  goodputGBs  limiter
+1     ab     2 GB/s      media of nvme0
+1     abcd   4 GB/s      media of nvme0
+2     ab     4 GB/s      media of nvme0
+2     abcd   8 GB/s      media of nvme0
+3     ab     6 GB/s      link of 0000:03:00.0
+3     abcd   12 GB/s     link of 0000:03:00.0
+`);
+  });
+
+  it('writes CSV with all figures, JSON and a chart', async () => {
+    const outputs = ['out.csv', 'out.json', 'out.svg'].map((name) => join(folder, name));
+    const { stdout } = await run({ output: outputs, json: true });
+    expect(readFileSync(outputs[0]!, 'utf8').split('\r\n').slice(0, 3)).toEqual([
+      'seed,title,error,goodputGBs,latency.p99Ns,limiter.what',
+      '1,ab,,2,1000,media of nvme0',
+      '1,abcd,,4,1000,media of nvme0',
+    ]);
+    const document = JSON.parse(readFileSync(outputs[1]!, 'utf8'));
+    expect(document).toEqual(JSON.parse(stdout));
+    expect(document).toMatchObject({
+      schema: 'peerlane/sweep/1',
+      lab: LAB,
+      sets: [
+        { path: 'seed', values: ['1', '2', '3'] },
+        { path: 'title', values: ['ab', 'abcd'] },
+      ],
+      metric: 'goodputGBs',
+      isComplete: true,
+    });
+    expect(document.points).toHaveLength(6);
+    expect(document.points[3]).toEqual({
+      index: 3,
+      values: { seed: '2', title: 'abcd' },
+      metrics: { goodputGBs: 8, 'latency.p99Ns': 2000, 'limiter.what': 'media of nvme0' },
+      error: null,
+    });
+    const svg = readFileSync(outputs[2]!, 'utf8');
+    for (const text of ['goodputGBs by seed', 'goodput (GB/s)', '>title=ab<', '>title=abcd<']) {
+      expect(svg).toContain(text);
+    }
+  });
+
+  it('has the row of a point that failed, and goes on', async () => {
+    const csv = join(folder, 'failed.csv');
+    const { status, stdout, stderr } = await run({
+      set: ['title=ab,broken,bug', 'seed=1'],
+      output: [csv],
+      resume: join(folder, 'failed.journal'),
+    });
+    expect(status).toBe(3);
+    expect(stdout).toContain('failed: ');
+    expect(stdout).toContain('nothing, "really" [LAB_REFERENCE]');
+    expect(stderr).toContain('2 of 3 points failed');
+    expect(readFileSync(csv, 'utf8').split('\r\n').slice(1, 3)).toEqual([
+      'ab,1,,2,1000,media of nvme0',
+      'broken,1,LAB_REFERENCE,,,',
+    ]);
+  });
+
+  it('shows figures in their unit, and answers one that is not there with those that are', async () => {
+    expect((await run({ metric: 'latency.p99Ns' })).stdout).toContain('3 us');
+    rmSync(JOURNAL);
+    await expect(run({ metric: 'latency.p50Ns' })).rejects.toMatchObject({
+      code: 'USAGE_SWEEP_METRIC',
+      exitStatus: 2,
+      hint: expect.stringContaining('latency.p99Ns'),
+    });
+  });
+
+  it('is told of on a terminal while it runs, with the time that is left', async () => {
+    const { stderr } = await run({}, { isTerminal: true });
+    expect(stderr).toMatch(/1 of 6 points, about \d+ s left/);
+    expect([0.2, 59, 200, 7500].map(timeText)).toEqual(['1 s', '59 s', '3 min 20 s', '2 h 5 min']);
+  });
+});
+
+describe('a sweep that was stopped', () => {
+  const stopAt = (point: number): void => {
+    hooks.beforePoint = () => {
+      if (computed.length === point) {
+        process.emit('SIGINT', 'SIGINT');
+      }
+    };
+  };
+
+  it('prints what is known and goes on where it was, to the same result', async () => {
+    const whole = await run();
+    rmSync(JOURNAL);
+    computed.length = 0;
+    stopAt(2);
+    const first = await run();
+    expect(first.status).toBe(130);
+    expect(first.stderr).toContain('stopped after 3 of 6 points');
+    expect(first.stderr).toContain(`--resume ${JOURNAL}`);
+    // Its columns are as wide as what is known.
+    expect(first.stdout.match(/^\d.*GB\/s/gm)).toEqual(whole.stdout.match(/^\d.*GB\/s/gm)!.slice(0, 3));
+    hooks.beforePoint = () => {};
+    const second = await run();
+    expect(second.status).toBe(0);
+    expect(second.stderr).toContain('3 of 6 points are known from before');
+    expect(second.stdout).toBe(whole.stdout);
+    expect(computed).toHaveLength(6);
+    expect(existsSync(JOURNAL)).toBe(true);
+    // And again: nothing is left to compute.
+    expect((await run()).stdout).toBe(whole.stdout);
+    expect(computed).toHaveLength(6);
+  });
+
+  it('leaves a journal that nobody asked for beside its output, and takes it away when all is done', async () => {
+    const output = [join(folder, 'partial.json')];
+    const unasked = (): Promise<Run> => run({ output, force: true }, { isKept: false });
+    stopAt(1);
+    const { stderr } = await unasked();
+    expect(leftovers()).toHaveLength(1);
+    expect(stderr).toContain(leftovers()[0]);
+    expect(JSON.parse(readFileSync(output[0]!, 'utf8'))).toMatchObject({ isComplete: false });
+    hooks.beforePoint = () => {};
+    expect((await unasked()).stderr).toContain('2 of 6 points are known');
+    expect(leftovers()).toEqual([]);
+    expect(JSON.parse(readFileSync(output[0]!, 'utf8'))).toMatchObject({ isComplete: true });
+  });
+
+  it('refuses the journal of another sweep', async () => {
+    await run();
+    const error = await run({ set: ['seed=1,2'] }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(PeerlaneError);
+    expect(error).toMatchObject({ code: 'USAGE_SWEEP_JOURNAL', exitStatus: 2 });
+  });
+});
+
+describe('mistakes are told before anything runs', () => {
+  it.each([
+    ['no file', ['sweep', '--set', 'a=1'], 'needs a lab file'],
+    ['no set', ['sweep', LAB], '--set'],
+    ['a set without values', ['sweep', LAB, '--set', 'seed='], 'seed'],
+    ['a path that leads nowhere', ['sweep', LAB, '--set', 'nvme0.lnk=gen3 x4'], 'lnk'],
+    [
+      'a path that leads nowhere beside one that does',
+      ['sweep', LAB, '--set', 'seed=1', '--set', 'seet=2'],
+      'seet',
+    ],
+    ['a value that cannot be, not the first', ['sweep', LAB, '--set', 'nvme0.link=gen3 x4,gen9 x4'], 'gen9'],
+    ['an output of no known kind', ['sweep', LAB, '--set', 'seed=1', '-o', 'a.png'], 'a.png'],
+    ['a file that is there', ['sweep', LAB, '--set', 'seed=1', '-o', join(folder, 'there.csv')], '--force'],
+    ['no threads', ['sweep', LAB, '--set', 'seed=1', '--jobs', '0'], '--jobs'],
+    ['a machine beside the lab', ['-m', LAB, 'sweep', LAB, '--set', 'seed=1'], 'sweep'],
+    ['a lab that is not there', ['sweep', join(folder, 'none.yaml'), '--set', 'seed=1'], 'none.yaml'],
+  ])('%s', async (_name, args, says) => {
+    writeFileSync(join(folder, 'there.csv'), 'precious');
+    await expectRefusal(args, says);
+    expect(readFileSync(join(folder, 'there.csv'), 'utf8')).toBe('precious');
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('has a help that teaches', async () => {
+    const { status, stdout } = await runCli(['sweep', '--help']);
+    expect(status).toBe(0);
+    for (const text of ['--set <path=a,b,c>', 'Examples:', 'Exit status', 'peerlane/sweep/1', '--resume']) {
+      expect(stdout).toContain(text);
+    }
+    expect((await runCli(['--help'])).stdout).toContain('sweep');
+  });
+});
