@@ -6,6 +6,7 @@ import type { Definitions } from './definitions/definitions.ts';
 import { defineLab } from './definitions/lab.ts';
 import { defineP2pCopy } from './definitions/p2pcopy.ts';
 import { defineReading } from './definitions/reading.ts';
+import { defineReproduce } from './definitions/reproduce.ts';
 import { defineSweep } from './definitions/sweep.ts';
 import { defineTransfer } from './definitions/transfer.ts';
 import { type Io, processIo } from './io.ts';
@@ -113,6 +114,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
   defineTransfer(definitions);
   defineP2pCopy(definitions);
   defineLab(definitions);
+  defineReproduce(definitions);
   defineSweep(definitions);
   return program;
 }

@@ -9,4 +9,5 @@ export * from './file/index.ts';
 export * from './import/index.ts';
 export * from './machine/index.ts';
 export * from './qemu/index.ts';
+export * from './reproduce/index.ts';
 export * from './workload/index.ts';

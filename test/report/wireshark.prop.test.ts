@@ -9,6 +9,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import {
   type CapturedTlp,
   LINK_DIRECTION,
+  LINKTYPE_USER0,
+  PcapngWriter,
   TLP_TYPE,
   TlpCapture,
   type TlpFields,
@@ -245,6 +247,36 @@ describe.skipIf(version === null)(`captures in ${version ?? 'tshark'}`, () => {
       }),
       // A run of tshark for every step of a shrink would take minutes; the row that differs is told as it is.
       { numRuns: 2, endOnFailure: true },
+    );
+  });
+
+  it('takes any bytes without an error of the dissector', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      // Our version, and anything behind it.
+      fc.uint8Array({ minLength: 1, maxLength: 80 }).map((each) => Uint8Array.of(1, ...each.subarray(1))),
+      // Any header behind 32 bytes of sense.
+      fc
+        .uint8Array({ minLength: 12, maxLength: 48 })
+        .map((each) => Uint8Array.of(1, ...new Array(31).fill(0), ...each)),
+    );
+    fc.assert(
+      fc.property(fc.array(bytes, { minLength: 500, maxLength: 500 }), (frames) => {
+        const chunks: Uint8Array[] = [];
+        const writer = new PcapngWriter((each) => chunks.push(each), { application: 'peerlane test' });
+        const place = writer.addInterface('any', LINKTYPE_USER0);
+        for (const frame of frames) {
+          writer.packet(place, 0, frame);
+        }
+        writer.close();
+        const rows = dissect(chunks);
+        expect(rows).toHaveLength(frames.length);
+        for (const [index, row] of rows.entries()) {
+          expect(row['_ws.lua.error'], Buffer.from(frames[index]!).toString('hex')).toBe('');
+          expect(row['_ws.expert.message']).not.toMatch(/Lua|script/);
+        }
+      }),
+      { numRuns: 1, endOnFailure: true },
     );
   });
 

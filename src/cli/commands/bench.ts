@@ -1,7 +1,6 @@
-/** `peerlane bench`: the copy engine as a load generator, peer memory against host memory in alternating rounds; also on a lab. */
+/** `peerlane bench`: the copy engine as a load generator, peer memory against host memory in alternating rounds; on labs: bench-lab.ts. */
 import { type BlockTarget, type Span, STATUS } from '../../access/index.ts';
 import { UsageError } from '../../base/index.ts';
-import type { LabTraffic } from '../../lab/index.ts';
 import {
   Load,
   type LoadMode,
@@ -12,11 +11,12 @@ import {
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
 import { formatBytes } from '../render/style.ts';
-import { sumTraffic, trafficLines } from '../render/traffic.ts';
 import { formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import type { TransferEnd, TransferMachine } from '../transfer/machine.ts';
-import { nowNs, openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
+import type { TimeOptions } from '../lab/time-options.ts';
+import { openMachine } from '../machine-input.ts';
+import { nowNs, transferMachineOf, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import {
   allocateBuffer,
   assertDifferent,
@@ -28,8 +28,8 @@ import {
 } from '../transfer/route.ts';
 import { watchSignals } from '../transfer/signals.ts';
 
-export interface BenchCommandOptions extends TransferMachineOptions {
-  /** One; for `copy` two: from, to. */
+export interface BenchCommandOptions extends TransferMachineOptions, TimeOptions {
+  /** One; for `copy` two: from, to. On a lab with a workload none, which runs that. */
   readonly targets: readonly string[];
   readonly mode: LoadMode;
   /** `auto`, `host` (no comparison), an address or a name. */
@@ -41,28 +41,50 @@ export interface BenchCommandOptions extends TransferMachineOptions {
   readonly size?: number;
   readonly count?: number;
   readonly seconds?: number;
-  readonly rounds: number;
+  /** Default 3; on a lab, where all are alike but for random offsets, 1. */
+  readonly rounds?: number;
   readonly random?: boolean;
   readonly seed: number;
+  /** On a lab: what a request costs the processor. */
+  readonly cpu?: 'kernel' | 'polled' | 'none';
   readonly yes?: boolean;
   readonly json?: boolean;
 }
 
 const EXIT_FAILED = 3;
 const DEFAULT_SECONDS = 5;
-/** On a lab time says nothing, and the same work every time makes its byte counts comparable. */
-const DEFAULT_LAB_COUNT = 1000;
+const DEFAULT_ROUNDS = 3;
 
 /**
  * @returns 0 measured, 3 a request failed, 128 + n stopped by a signal
  * @throws PeerlaneError with exit status 1 when no peer route is allowed, 2 for mistakes and refusals for safety
  */
 export async function runBench(options: BenchCommandOptions, io: Io): Promise<number> {
-  const machine = await openTransferMachine(options, 'bench', io);
+  const source = await openMachine(options);
+  if (source.kind === 'lab') {
+    if (options.targets.length === 0) {
+      return (await import('./bench-workload.ts')).benchWorkload(source, options, io);
+    }
+    return (await import('./bench-lab.ts')).benchLab(source, options, io);
+  }
+  refuseTimeOptions(options);
+  const machine = await transferMachineOf(source, options, 'bench', io);
   try {
     return await benchOn(machine, options, io);
   } finally {
     machine.close();
+  }
+}
+
+/** @throws {UsageError} USAGE_LAB_ONLY */
+function refuseTimeOptions(options: BenchCommandOptions): void {
+  const given = options.engine !== undefined ? '--engine' : options.cpu !== undefined ? '--cpu' : null;
+  if (given !== null) {
+    throw new UsageError('USAGE_LAB_ONLY', {
+      message: `${given} is for labs, and this bench is on the real machine`,
+      hint: 'name the lab: peerlane lab FILE.yaml bench',
+      detail: { option: given, command: 'bench' },
+    });
   }
 }
 
@@ -84,7 +106,7 @@ async function benchOn(machine: TransferMachine, options: BenchCommandOptions, i
     const source = targets[0]!;
     const target = targets.at(-1)!;
     const { depth, sides } = sidesOf(machine, options, choice, targets, spans);
-    const measured = await measure(machine, options, source, target, depth, sides, io);
+    const measured = await measure(options, source, target, depth, sides, io);
     return await finish(measured, choice, depth, options, io);
   } finally {
     for (const target of targets) {
@@ -96,13 +118,14 @@ async function benchOn(machine: TransferMachine, options: BenchCommandOptions, i
   }
 }
 
-function endsOf(machine: TransferMachine, options: BenchCommandOptions): readonly TransferEnd[] {
+export function endsOf(machine: TransferMachine, options: BenchCommandOptions): readonly TransferEnd[] {
   const { targets, mode } = options;
   const wanted = mode === 'copy' ? 2 : 1;
   if (targets.length !== wanted) {
     throw new UsageError('USAGE_TARGETS', {
       message: `--mode ${mode} takes ${wanted === 1 ? 'one target' : 'two targets, from and to'}, and ${targets.length} were given`,
-      hint: wanted === 2 ? 'peerlane bench --mode copy /dev/nvme0n1 /dev/nvme1n1' : 'name one device or file',
+      hint:
+        wanted === 2 ? 'peerlane bench --mode copy /dev/nvme0n1 /dev/nvme1n1' : 'name one device or file; without any a lab runs its `workload`',
     });
   }
   const ends = targets.map((name, i) =>
@@ -117,7 +140,7 @@ function endsOf(machine: TransferMachine, options: BenchCommandOptions): readonl
   return ends;
 }
 
-function chosenRoute(
+export function chosenRoute(
   machine: TransferMachine,
   options: BenchCommandOptions,
   ends: readonly TransferEnd[],
@@ -135,7 +158,7 @@ function chosenRoute(
 }
 
 /** The memory of each side; both use the depth for which the peer memory has room, so that they can be compared. */
-function sidesOf(
+export function sidesOf(
   machine: TransferMachine,
   options: BenchCommandOptions,
   choice: RouteChoice,
@@ -172,13 +195,10 @@ function sidesOf(
 
 interface Measured {
   readonly result: LoadResult;
-  /** Of all rounds, by label of the side; null on the real machine. */
-  readonly traffic: ReadonlyMap<string, LabTraffic> | null;
   readonly signalStatus: number | undefined;
 }
 
 async function measure(
-  machine: TransferMachine,
   options: BenchCommandOptions,
   source: BlockTarget,
   target: BlockTarget,
@@ -187,11 +207,8 @@ async function measure(
   io: Io,
 ): Promise<Measured> {
   const smallest = Math.min(source.sizeBytes, target.sizeBytes);
-  const { simulation } = machine;
-  const count =
-    options.count ?? (simulation !== null && options.seconds === undefined ? DEFAULT_LAB_COUNT : undefined);
-  const seconds = options.seconds ?? (count === undefined ? DEFAULT_SECONDS : undefined);
-  const rounds = new Map<string, LabTraffic[]>();
+  const seconds = options.seconds ?? (options.count === undefined ? DEFAULT_SECONDS : undefined);
+  const rounds = options.rounds ?? DEFAULT_ROUNDS;
   const progress = new ProgressLine(io, nowNs);
   const load = new Load({
     source,
@@ -204,35 +221,21 @@ async function measure(
       isRandom: options.random === true,
       seed: options.seed,
       readPercent: options.readPercent,
-      count,
+      count: options.count,
       durationNs: seconds === undefined ? undefined : seconds * 1e9,
     },
     depth,
     sides,
-    rounds: options.rounds,
+    rounds,
     nowNs,
     onRound: (side, round, result) => {
-      if (simulation !== null) {
-        rounds.set(side.label, [...(rounds.get(side.label) ?? []), simulation.traffic()]);
-        simulation.resetTraffic();
-      }
-      progress.show(
-        `round ${round + 1} of ${options.rounds}: ${side.label} ${
-          simulation === null ? formatRate(result.bytesPerSecond) : formatBytes(result.bytes)
-        }`,
-      );
+      progress.show(`round ${round + 1} of ${rounds}: ${side.label} ${formatRate(result.bytesPerSecond)}`);
     },
   });
   const signals = watchSignals(() => load.stop());
   try {
-    simulation?.resetTraffic();
     const result = await load.run();
-    const traffic = new Map([...rounds].map(([label, each]) => [label, sumTraffic(each)!]));
-    return {
-      result,
-      traffic: simulation === null ? null : traffic,
-      signalStatus: signals.exitStatus(),
-    };
+    return { result, signalStatus: signals.exitStatus() };
   } finally {
     signals.end();
     progress.clear();
@@ -272,28 +275,32 @@ function tellTrouble(result: LoadResult, io: Io): void {
 }
 
 function benchText(
-  { result, traffic }: Measured,
+  { result }: Measured,
   choice: RouteChoice,
   depth: number,
   options: BenchCommandOptions,
 ): string {
-  const reduced = depth < options.depth ? ' (what the memory had room for)' : '';
-  const offsets = options.random === true ? `random, seed ${options.seed}` : 'sequential';
-  const head = [
-    `${options.mode} ${options.targets.join(' to ')}: blocks of ${formatBytes(options.block)}, ${depth} in flight${reduced}, ${offsets}`,
-    `route: ${routeText(choice)}`,
-  ];
   const measured = result.sides.filter((side) => side.rounds.length > 0);
-  if (traffic !== null) {
-    const lines = measured.flatMap((side) => simulatedLines(side, traffic.get(side.label)));
-    return `${[...head, ...lines, 'simulated and untimed: bytes are what the fabric carried; there is no bandwidth to tell'].join('\n')}\n`;
-  }
-  const sides = measured.map(sideLine);
   const ratio =
     result.ratio === undefined
       ? []
       : [`ratio: peer memory is ${result.ratio.toFixed(2)} times host memory (medians of throughput)`];
-  return `${[...head, ...sides, ...ratio].join('\n')}\n${latencyTable(result.sides.flatMap(latencyRows))}`;
+  const lines = [...headLines(choice, depth, options), ...measured.map(sideLine), ...ratio];
+  return `${lines.join('\n')}\n${latencyTable(result.sides.flatMap(latencyRows))}`;
+}
+
+/** What is done, and through which memory. */
+export function headLines(
+  choice: RouteChoice,
+  depth: number,
+  options: BenchCommandOptions,
+): readonly string[] {
+  const reduced = depth < options.depth ? ' (what the memory had room for)' : '';
+  const offsets = options.random === true ? `random, seed ${options.seed}` : 'sequential';
+  return [
+    `${options.mode} ${options.targets.join(' to ')}: blocks of ${formatBytes(options.block)}, ${depth} in flight${reduced}, ${offsets}`,
+    `route: ${routeText(choice)}`,
+  ];
 }
 
 function sideLine(side: SideResult): string {
@@ -301,14 +308,7 @@ function sideLine(side: SideResult): string {
   return `${side.label}: ${formatRate(side.bytesPerSecond)}, ${Math.round(side.itemsPerSecond)} requests/s (rounds: ${rounds})`;
 }
 
-function simulatedLines(side: SideResult, traffic: LabTraffic | undefined): readonly string[] {
-  const items = side.rounds.reduce((sum, round) => sum + round.items, 0);
-  const bytes = side.rounds.reduce((sum, round) => sum + round.bytes, 0);
-  const lines = traffic === undefined ? [] : trafficLines(traffic);
-  return [`${side.label}: ${items} requests, ${formatBytes(bytes)}`, ...lines.map((line) => `  ${line}`)];
-}
-
-function latencyRows(side: SideResult) {
+export function latencyRows(side: SideResult) {
   const short = side.label.startsWith('peer') ? 'peer' : 'host';
   const rows = [
     [`  ${short} read`, side.latency.read],
@@ -323,25 +323,31 @@ function latencyRows(side: SideResult) {
   return isCopy ? rows : rows.slice(0, 2);
 }
 
-/** A machine without time has no rates; `elapsedNs` is what the rounds took on this computer. */
-function simulatedSide(side: SideResult, traffic: ReadonlyMap<string, LabTraffic>): Record<string, unknown> {
-  return {
-    ...side,
-    rounds: side.rounds.map((round) => ({ ...round, bytesPerSecond: null, itemsPerSecond: null })),
-    bytesPerSecond: null,
-    itemsPerSecond: null,
-    latency: null,
-    traffic: traffic.get(side.label) ?? null,
-  };
-}
-
 /** The contract of `bench --json`. Fields may be added. */
 function benchJson(
-  { result, traffic }: Measured,
+  { result }: Measured,
   choice: RouteChoice,
   depth: number,
   options: BenchCommandOptions,
   exitStatus: number,
+): Record<string, unknown> {
+  return {
+    ...benchHead(choice, depth, options),
+    outcome: result.outcome,
+    isSimulated: false,
+    time: 'wall',
+    sides: result.sides,
+    ratio: result.ratio ?? null,
+    failure: failureJson(result.failure),
+    failedSide: result.failedSide ?? null,
+    exitStatus,
+  };
+}
+
+export function benchHead(
+  choice: RouteChoice,
+  depth: number,
+  options: BenchCommandOptions,
 ): Record<string, unknown> {
   return {
     schema: 'peerlane/bench/1',
@@ -353,12 +359,5 @@ function benchJson(
     seed: options.seed,
     readPercent: options.mode === 'mixed' ? options.readPercent : null,
     route: routeJson(choice),
-    outcome: result.outcome,
-    isSimulated: traffic !== null,
-    sides: traffic === null ? result.sides : result.sides.map((side) => simulatedSide(side, traffic)),
-    ratio: traffic === null ? (result.ratio ?? null) : null,
-    failure: failureJson(result.failure),
-    failedSide: result.failedSide ?? null,
-    exitStatus,
   };
 }

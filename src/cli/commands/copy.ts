@@ -1,11 +1,14 @@
 /** `peerlane copy`: from one device or file to another, through peer memory where the machine allows it; also on a lab. */
+import { UsageError } from '../../base/index.ts';
 import type { CopyResult, RouteChoice } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
-import { formatBytes } from '../render/style.ts';
+import { formatBytes, printable } from '../render/style.ts';
 import { trafficLines } from '../render/traffic.ts';
 import { formatNs, formatRate, latencyTable } from '../render/transfer.ts';
+import { timeLine } from '../render/workload.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import type { InPlace, TransferEnd, TransferMachine } from '../transfer/machine.ts';
+import type { TimeOptions } from '../lab/time-options.ts';
 import { openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import {
   assertDifferent,
@@ -19,7 +22,7 @@ import {
 import { type CopyRun, isRefusedByKernel, runCopyPlan } from '../transfer/run-copy.ts';
 import { troubleText } from '../transfer/trouble.ts';
 
-export interface CopyCommandOptions extends TransferMachineOptions {
+export interface CopyCommandOptions extends TransferMachineOptions, TimeOptions {
   readonly source: string;
   readonly destination: string;
   /** `auto`, `host`, an address or a name. */
@@ -33,6 +36,8 @@ export interface CopyCommandOptions extends TransferMachineOptions {
   readonly verify?: boolean;
   readonly fallback?: boolean;
   readonly yes?: boolean;
+  /** On a lab: without time, only bytes. */
+  readonly untimed?: boolean;
   readonly json?: boolean;
 }
 
@@ -45,11 +50,39 @@ const LAB_DEFAULT_BYTES = 2 ** 30;
  * @throws PeerlaneError with exit status 1 when no route is allowed, 2 for mistakes and refusals for safety
  */
 export async function runCopy(options: CopyCommandOptions, io: Io): Promise<number> {
-  const machine = await openTransferMachine(options, 'copy', io);
+  checkTimeOptions(options);
+  const timing =
+    options.untimed === true ? null : { engine: options.engine ?? 'auto', blockBytes: options.chunk };
+  const machine = await openTransferMachine(options, 'copy', io, timing);
+  if (machine.simulation === null) {
+    refuseTimeOptions(options);
+  }
   try {
     return await copyOn(machine, options, io);
   } finally {
     machine.close();
+  }
+}
+
+/** @throws {UsageError} USAGE_ENGINE */
+function checkTimeOptions(options: CopyCommandOptions): void {
+  if (options.untimed === true && options.engine !== undefined) {
+    throw new UsageError('USAGE_ENGINE', {
+      message: '--engine says how time passes, and --untimed that it does not',
+      hint: 'give one of them',
+    });
+  }
+}
+
+/** @throws {UsageError} USAGE_LAB_ONLY */
+function refuseTimeOptions(options: CopyCommandOptions): void {
+  const given = options.untimed === true ? '--untimed' : options.engine === undefined ? null : '--engine';
+  if (given !== null) {
+    throw new UsageError('USAGE_LAB_ONLY', {
+      message: `${given} is for labs, and this copy is on the real machine`,
+      hint: 'name the lab: peerlane lab FILE.yaml copy',
+      detail: { option: given, command: 'copy' },
+    });
   }
 }
 
@@ -178,8 +211,14 @@ function copyText(ran: CopyRun, choice: RouteChoice, options: CopyCommandOptions
     lines.push(`verify: ${verifyText(result.verify, traffic !== null)}`);
   }
   lines.push(`trust: ${result.trust}`);
+  if (ran.report !== null) {
+    lines.push(timeLine(ran.report), `limiter: ${printable(ran.report.limiter.text)}`);
+  }
   if (traffic !== null) {
-    return `${[...lines, ...trafficLines(traffic)].join('\n')}\n`;
+    lines.push(...trafficLines(traffic));
+  }
+  if (isUntimed(ran)) {
+    return `${lines.join('\n')}\n`;
   }
   const table = latencyTable([
     ['  read', result.latency.read],
@@ -189,9 +228,17 @@ function copyText(ran: CopyRun, choice: RouteChoice, options: CopyCommandOptions
   return `${lines.join('\n')}\n${table}`;
 }
 
-/** A simulated machine has no time of its own here: what passed is this computer's, and no figure of hardware. */
-function timeText({ result, traffic }: CopyRun): string {
-  return traffic === null
+/** Without a clock: what passed is this computer's time, and no figure of hardware. */
+function isUntimed({ traffic, report }: CopyRun): boolean {
+  return traffic !== null && report === null;
+}
+
+function timeText(ran: CopyRun): string {
+  const { result } = ran;
+  if (ran.report !== null) {
+    return `${formatNs(result.elapsedNs)} of virtual time, ${(result.bytesPerSecond / 1e9).toFixed(3)} GB/s`;
+  }
+  return ran.traffic === null
     ? `${formatNs(result.elapsedNs)}, ${formatRate(result.bytesPerSecond)}`
     : `${formatNs(result.elapsedNs)} of this computer's time (simulated, untimed: says nothing of hardware)`;
 }
@@ -223,7 +270,7 @@ function copyJson(
   exitStatus: number,
 ): Record<string, unknown> {
   const { result, buffer, traffic } = ran;
-  const isSimulated = traffic !== null;
+  const hasNoTime = isUntimed(ran);
   return {
     schema: 'peerlane/copy/1',
     source: options.source,
@@ -242,9 +289,14 @@ function copyJson(
     elapsedNs: Math.round(result.elapsedNs),
     flushNs: Math.round(result.flushNs),
     // Of a machine without time there is no bandwidth and no latency; `elapsedNs` is the time it took here.
-    isSimulated,
-    bytesPerSecond: isSimulated ? null : Math.round(result.bytesPerSecond),
-    latencyNs: isSimulated ? null : result.latency,
+    isSimulated: traffic !== null,
+    time: ran.report !== null ? 'virtual' : 'wall',
+    bytesPerSecond: hasNoTime ? null : Math.round(result.bytesPerSecond),
+    latencyNs: hasNoTime ? null : result.latency,
+    ...(ran.report === null ? {} : { engine: ran.report.engine, platform: ran.report.platform }),
+    limiter: ran.report?.limiter ?? null,
+    busy: ran.report?.busy ?? null,
+    links: ran.report?.links ?? null,
     traffic,
     verify:
       result.verify === undefined ? null : { ...result.verify, failure: failureJson(result.verify.failure) },

@@ -10,6 +10,7 @@ import { writeNewFile } from '../new-file.ts';
 import { type Sweep, sweepChart, sweepCsv, sweepJson, tableText } from '../sweep/output.ts';
 import { parseSets } from '../sweep/sets.ts';
 import { runSweep, type SweepParts } from '../sweep/sweep.ts';
+import { workloadOf } from '../sweep/workload-of.ts';
 
 export interface SweepCommandOptions {
   /** `path=a,b,c`, each. */
@@ -57,7 +58,7 @@ export async function sweep(
       ...(options.resume === undefined ? {} : { resume: options.resume }),
       folder: outputs[0] === undefined ? '.' : dirname(outputs[0]),
       setValue: (before, where, value) => setLabValue(before, where, value, path),
-      check: (changed) => void parseLab(changed, path),
+      check: (changed) => void workloadOf(parseLab(changed, path), path),
     },
     io,
     parts,

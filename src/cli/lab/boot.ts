@@ -1,6 +1,6 @@
 /** From the path of a lab file to a machine that runs, with everything that can be wrong told as a person's mistake. */
 import { HostError, LabError, PeerlaneError } from '../../base/index.ts';
-import { bootFindings, type LabFile, LabMachine, parseLab, type Storage } from '../../lab/index.ts';
+import { type BootOptions, bootFindings, type LabFile, LabMachine, parseLab, type Storage } from '../../lab/index.ts';
 import type { Finding, Machine } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
 import { printable } from '../render/style.ts';
@@ -10,6 +10,10 @@ export interface BootRequest {
   readonly storage?: Storage;
   /** Default `none`: nothing looks at the content of drives. */
   readonly images?: ImageUse;
+  /** Everything takes the time that it takes. Missing: the machine has no time. */
+  readonly timing?: BootOptions['timing'];
+  /** Who drives the machine's queue; default: the host's event loop. */
+  readonly turn?: BootOptions['turn'];
 }
 
 /** A lab that was switched on. */
@@ -39,6 +43,8 @@ export function bootParsed(path: string, lab: LabFile, request: BootRequest = {}
       label: path,
       openImage: images.open,
       ...(request.storage === undefined ? {} : { storage: request.storage }),
+      ...(request.timing === undefined ? {} : { timing: request.timing }),
+      ...(request.turn === undefined ? {} : { turn: request.turn }),
     });
     return { path, lab, machine, findings: bootFindings(machine), close: () => images.close() };
   } catch (error) {

@@ -89,6 +89,12 @@ export async function runSweep(request: SweepRequest, io: Io, parts: SweepParts 
       },
       isStopped: () => isStopped,
     });
+  } catch (error) {
+    if (error instanceof UsageError && request.resume === undefined && journal.known.size === 0) {
+      // A mistake that the first point shows: what was computed until then is not worth a file.
+      journal.remove();
+    }
+    throw error;
   } finally {
     signals.end();
     progress.clear();

@@ -9,7 +9,9 @@ import {
   type LabTraffic,
   labEndMemory,
   labTraffic,
+  makeReport,
   openLabEnd,
+  type WorkloadReport,
 } from '../../lab/index.ts';
 import type { RouteEnd, VerifyResult } from '../../orchestrators/index.ts';
 import { PeerSpan, rulesForMachine } from '../../p2pdma/index.ts';
@@ -24,11 +26,15 @@ import type {
   TransferEnd,
   TransferMachine,
 } from './machine.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
 export interface LabTransferOptions {
   /** Writes to a namespace with an image go to its file. */
   readonly writesImages: boolean;
+  /** Of this computer. */
   readonly nowNs: () => number;
+  /** Of the machine, which was booted with it; null: it has no time. */
+  readonly clock?: VirtualClock | null;
 }
 
 export class LabTransferMachine implements TransferMachine, Simulation {
@@ -43,6 +49,10 @@ export class LabTransferMachine implements TransferMachine, Simulation {
 
   get simulation(): Simulation {
     return this;
+  }
+
+  get clock(): VirtualClock | null {
+    return this.#options.clock ?? null;
   }
 
   get machine(): LabMachine {
@@ -88,7 +98,17 @@ export class LabTransferMachine implements TransferMachine, Simulation {
   }
 
   resetTraffic(): void {
-    this.machine.fabric.counters.reset();
+    const { fabric } = this.machine;
+    fabric.counters.reset();
+    fabric.timing?.resetCounts();
+    this.machine.resetMediaUtilisation();
+  }
+
+  report(measuredNs: number): WorkloadReport | null {
+    const measuredPs = measuredNs * 1000;
+    return this.machine.fabric.timing === null
+      ? null
+      : makeReport(this.machine, [], { isComplete: true, measuredPs, elapsedPs: measuredPs });
   }
 
   traffic(): LabTraffic {

@@ -6,10 +6,11 @@
  */
 import type { BlockTarget, Span } from '../../access/index.ts';
 import type { Bdf } from '../../base/index.ts';
-import type { LabTraffic } from '../../lab/index.ts';
+import type { LabTraffic, WorkloadReport } from '../../lab/index.ts';
 import type { RouteEnd, VerifyResult } from '../../orchestrators/index.ts';
 import type { RuleSet } from '../../p2pdma/index.ts';
 import type { MachineIndex } from '../../topology/index.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
 export interface TransferMachine {
   /** Something that is there and will be read. @throws PeerlaneError */
@@ -77,10 +78,14 @@ export interface InPlace {
   readonly drive: TransferEnd;
 }
 
-/** What a simulated machine tells beyond a real one. It is untimed: its figures are bytes, never a bandwidth. */
+/** What a simulated machine tells beyond a real one. Without a clock its figures are bytes, never a bandwidth. */
 export interface Simulation {
+  /** Virtual time; null: the machine has none. */
+  readonly clock: VirtualClock | null;
   /** Counts from here. */
   resetTraffic(): void;
+  /** What was busy since `resetTraffic`, of so much time; null without a clock. */
+  report(measuredNs: number): WorkloadReport | null;
   traffic(): LabTraffic;
   /** Whether one of two ends is memory for the other; null when it is not. */
   inPlace(a: TransferEnd, b: TransferEnd): InPlace | null;

@@ -1,6 +1,6 @@
 /** One copy on any machine: opens, allocates, copies, verifies, counts, and gives everything back whatever happens. */
 import { type BlockTarget, type Span, STATUS } from '../../access/index.ts';
-import type { LabTraffic } from '../../lab/index.ts';
+import type { LabTraffic, WorkloadReport } from '../../lab/index.ts';
 import {
   Copy,
   type CopyProgress,
@@ -11,7 +11,7 @@ import {
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
 import { formatBytes } from '../render/style.ts';
-import { ProgressLine } from '../render/transfer.ts';
+import { LongRun } from '../lab/long-run.ts';
 import { InPlaceTarget, NoBuffer } from './in-place.ts';
 import type { InPlace, Simulation, TransferEnd, TransferMachine } from './machine.ts';
 import { nowNs } from './open-machine.ts';
@@ -41,6 +41,8 @@ export interface CopyRun {
   readonly isInPlace: boolean;
   /** Of the copy itself, without its verification; null on the real machine. */
   readonly traffic: LabTraffic | null;
+  /** Of a machine with virtual time: what was busy, and what limited. Its streams are empty. */
+  readonly report: WorkloadReport | null;
   readonly signalStatus: number | undefined;
 }
 
@@ -94,7 +96,8 @@ export async function runCopyPlan(machine: TransferMachine, plan: CopyPlan, io: 
       plan.verify && simulation === null
         ? verifySpans(machine, buffer.chunkBytes * buffer.depth, spans)
         : undefined;
-    const progress = new ProgressLine(io, nowNs);
+    const clock = simulation?.clock ?? null;
+    const progress = new LongRun(io, nowNs);
     const copy = new Copy({
       source,
       target,
@@ -103,16 +106,17 @@ export async function runCopyPlan(machine: TransferMachine, plan: CopyPlan, io: 
       targetOffsetBytes: plan.offsetBytes,
       lengthBytes,
       ...buffer,
-      nowNs,
-      onProgress: (state) => progress.show(progressText(state)),
+      nowNs: clock?.nowNs ?? nowNs,
+      onProgress: (state) => progress.show(shareOf(state), progressText(state)),
       ...(readAgain === undefined ? {} : { verify: readAgain }),
     });
     const signals = watchSignals(() => copy.stop());
     undo = undefined;
     try {
       simulation?.resetTraffic();
-      const copied = await copy.run();
+      const copied = await (clock === null ? copy.run() : Promise.race([copy.run(), clock.failed]));
       const traffic = simulation?.traffic() ?? null;
+      const report = simulation?.report(copied.elapsedNs) ?? null;
       const result =
         simulation !== null && plan.verify && copied.outcome === 'done'
           ? compared(copied, simulation, plan, lengthBytes)
@@ -126,11 +130,12 @@ export async function runCopyPlan(machine: TransferMachine, plan: CopyPlan, io: 
         buffer,
         isInPlace: inPlace !== null,
         traffic,
+        report,
         signalStatus: signals.exitStatus(),
       };
     } finally {
       signals.end();
-      progress.clear();
+      progress.end();
     }
   } finally {
     // A refusal leaves no file behind that was not there, and none longer than it was.
@@ -174,7 +179,10 @@ function verifySpans(
   return { sourceSpan, targetSpan };
 }
 
-function progressText(state: CopyProgress): string {
-  const percent = state.totalBytes > 0 ? Math.floor((state.doneBytes / state.totalBytes) * 100) : 100;
-  return `${state.stage} ${percent} %  ${formatBytes(state.doneBytes)} of ${formatBytes(state.totalBytes)}`;
+function shareOf({ doneBytes, totalBytes }: CopyProgress): number {
+  return totalBytes > 0 ? doneBytes / totalBytes : 1;
+}
+
+function progressText({ stage, doneBytes, totalBytes }: CopyProgress): string {
+  return `${stage} ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)},`;
 }

@@ -1,6 +1,8 @@
 /**
  * What both timed engines are to the fabric: requests go in, moments come out. Bytes are not moved here.
  */
+import type { Traffic } from '../model.ts';
+import type { Route } from '../routing/route.ts';
 import type { TimedPath } from './path.ts';
 
 /** What happens to a request, in this order. */
@@ -18,9 +20,15 @@ export interface ProgressSink {
   onProgress(progress: number, token: number): void;
 }
 
+/** Instead of a request, a class and a tag: there is none. */
+export const NO_REQUEST = -1;
+
 /** A moment, for traces. Times are picoseconds. Called only while somebody listens. */
 export interface TimingListener {
-  /** A packet (or the train of a flow) occupied a stage. */
+  /**
+   * A packet (or the train of a flow) occupied a stage; or acknowledgements did, which belong to no request: `request` and
+   * `packetClass` are NO_REQUEST then.
+   */
   onOccupied(
     stageId: number,
     startPs: number,
@@ -33,6 +41,25 @@ export interface TimingListener {
     addr: number,
     /** Bytes of payload; of a read request those asked for. */
     lengthBytes: number,
+    /** Of a read request and its completions, unique among those of its source under way; NO_REQUEST where there is none. */
+    tag: number,
+  ): void;
+}
+
+/** Hears what is handed to an engine, before its first packet goes. */
+export interface RequestListener {
+  /**
+   * @param request  as `onOccupied` will name it; the number is used again once the request is over
+   * @param token    of the request under way; `InFlight.deviceToken` knows what its device calls it
+   */
+  onSent(
+    request: number,
+    path: TimedPath,
+    route: Route,
+    addr: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
   ): void;
 }
 

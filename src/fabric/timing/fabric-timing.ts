@@ -1,7 +1,9 @@
 /** Time in a fabric: its stages, its translations, and the engine that requests travel by. */
-import type { Fabric } from '../tree/fabric.ts';
+
 import type { EventQueue } from '../event-queue.ts';
+import type { Fabric } from '../tree/fabric.ts';
 import type { TransportEngine } from './engine.ts';
+import { FlowEngine } from './flow-engine.ts';
 import { Iotlb } from './iotlb.ts';
 import { Network, type TimingOptions } from './network.ts';
 import { PathBuilder } from './path-builder.ts';
@@ -51,6 +53,7 @@ export class FabricTiming {
       hitPs: iommu.hitNs * PS_PER_NS,
       readWalkers: iommu.readWalkers,
       writeWalkers: iommu.writeWalkers,
+      serialTableBytes: iommu.serialTableBytes,
     });
     this.paths = new PathBuilder(this.network, this.iotlb);
     this.engine = makeEngine(fabric, options);
@@ -95,8 +98,8 @@ export class FabricTiming {
 }
 
 function makeEngine(fabric: Fabric, options: FabricTimingOptions): TransportEngine {
-  return new TlpEngine(fabric.queue, {
-    arbitration: options.arbitration ?? 'round-robin',
-    seed: options.seed ?? 1,
-  });
+  const arbitration = options.arbitration ?? 'round-robin';
+  return options.engine === 'flow'
+    ? new FlowEngine(fabric.queue, { arbitration })
+    : new TlpEngine(fabric.queue, { arbitration, seed: options.seed ?? 1 });
 }

@@ -13,15 +13,23 @@
  *
  * Over all resources this is a fixed point: what a flow can use at one is the least of what the others offer it. Each round
  * fills every contested resource in order with the offers of that moment (Charny's distributed max-min); rounds end when no
- * rate moves, and after `ROUNDS` in any case. A last pass scales down whoever crosses a resource that is still a rounding error
- * too full, so that occupancies never exceed the capacity. The order is fixed, hence the result too.
+ * rate moves. With full buffers a few machines in a thousand never rest; there, after `ROUNDS`, the mean of the last ones
+ * counts. A last pass scales down whoever crosses a resource that is still a little too full, so that occupancies never exceed
+ * the capacity. The order is fixed, hence the result too.
  */
 import { assert } from '../../base/index.ts';
 import type { Stage } from './stage.ts';
 
-const ROUNDS = 100;
-/** Rates that move by less than this part are at rest. */
-const REST = 1e-10;
+const ROUNDS = 60;
+/** Rounds that are asked to be exact, and to go the whole way. */
+const EXACT_ROUNDS = 12;
+/** Rates that move by less than this part are at rest; afterwards, ties are allowed to swing by so much. */
+const REST_EXACT = 1e-9;
+const REST_LATE = 1e-5;
+/** Where rates never rest, the mean of the rounds after this one counts. */
+const MEAN_FROM = 30;
+/** Levels this near to each other are the same, where buffers are full. */
+const TIE = 1e-3;
 /** Units a picosecond of a flow that nothing limits. */
 const RATE_MAX = 1e6;
 /** Acknowledgements never take more of a stage than this part. */
@@ -100,6 +108,7 @@ export class ShareFlow {
   limiter = 0;
 
   // Scratch of a solution.
+  sum = 0;
   alone = 0;
   aloneEntry = 0;
   readonly offers: Float64Array;
@@ -206,8 +215,9 @@ export class ShareSolver {
     let isMoving = this.#contested.length > 0;
     while (isMoving && this.rounds < ROUNDS) {
       this.rounds++;
-      // From the middle on, half a step at a time: ends the rare swing between two solutions.
-      const step = this.rounds > ROUNDS / 2 ? 0.5 : 1;
+      const isEarly = this.rounds <= EXACT_ROUNDS;
+      const step = isEarly ? 1 : 0.5;
+      const rest = isEarly ? REST_EXACT : REST_LATE;
       for (const resource of this.#contested) {
         this.#fill(resource, step);
       }
@@ -215,7 +225,13 @@ export class ShareSolver {
       for (const flow of flows) {
         const before = flow.rate;
         findLimiter(flow);
-        isMoving ||= Math.abs(flow.rate - before) > REST * before;
+        isMoving ||= Math.abs(flow.rate - before) > rest * before;
+        flow.sum = this.rounds > MEAN_FROM ? flow.sum + flow.rate : 0;
+      }
+    }
+    if (isMoving) {
+      for (const flow of flows) {
+        flow.rate = flow.sum / (ROUNDS - MEAN_FROM);
       }
     }
     this.#trim(flows);
@@ -323,7 +339,9 @@ export class ShareSolver {
       const e = entries[i]!;
       let offer = Number.POSITIVE_INFINITY;
       if (flow.outAt < 0) {
-        offer = flow.level;
+        // Who has nearly what he can use is as much the reason as who was first: no swinging between two that are equal.
+        const isReason = isStopped && flow.level >= flow.demand * (1 - TIE) && isStalledAt(flow, e);
+        offer = isReason ? Number.POSITIVE_INFINITY : flow.level;
         leave(flow.entries[e]!.leaf!);
       } else if (flow.outAt < Number.POSITIVE_INFINITY) {
         // It has all it can use. Would it use more, it had this: the water above it, or what nobody took.

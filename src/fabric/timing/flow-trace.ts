@@ -1,5 +1,5 @@
 /** Tells a listener of a request: its trains on every stage, from the first packet's start there to the end of its service. */
-import type { TimingListener } from './engine.ts';
+import { NO_REQUEST, type TimingListener } from './engine.ts';
 import { classOf, type Shape, type Train } from './flow-shape.ts';
 import type { TimedPath } from './path.ts';
 
@@ -25,6 +25,7 @@ export function traceRequest(
         packetClass,
         addr,
         shape.lengthBytes,
+        NO_REQUEST,
       );
     }
   };

@@ -6,10 +6,18 @@
  * packet by itself, `flow-engine.ts` in trains with closed forms. Follows the timing model of docs/timing.md; the constants
  * are in `rates`. Read `stage.ts`, `path.ts` and `engine.ts` first.
  */
+export { Atc, type AtcOptions } from './atc.ts';
 export * from './engine.ts';
 export { type EngineName, FabricTiming, type FabricTimingOptions, type StallTimes } from './fabric-timing.ts';
+export { FlowEngine, type FlowEngineOptions } from './flow-engine.ts';
 export { Iotlb, type IotlbOptions } from './iotlb.ts';
-export { type CreditCounts, type LinkStages, Network, type PortTiming, type TimingOptions } from './network.ts';
+export {
+  type CreditCounts,
+  type LinkStages,
+  Network,
+  type PortTiming,
+  type TimingOptions,
+} from './network.ts';
 export * from './path.ts';
 export { CPU_SOURCE, PathBuilder } from './path-builder.ts';
 export * from './stage.ts';

@@ -14,6 +14,8 @@ export interface IotlbOptions {
   /** Walks at once, of reads and of writes. */
   readonly readWalkers: number;
   readonly writeWalkers: number;
+  /** Walks below one table, which maps so many bytes, wait for each other; 0 or missing: they do not. */
+  readonly serialTableBytes?: number;
 }
 
 export class Iotlb implements TranslationStage {
@@ -22,6 +24,8 @@ export class Iotlb implements TranslationStage {
   readonly #options: IotlbOptions;
   readonly #readWalkers: Float64Array;
   readonly #writeWalkers: Float64Array;
+  /** When the last walk below a table ends, by source and table; only where they wait for each other. */
+  readonly #tables = new Map<number, number>();
   hits = 0;
   misses = 0;
   /** Picoseconds that walkers worked. */
@@ -53,15 +57,28 @@ export class Iotlb implements TranslationStage {
     }
     // A number of walkers with a fraction (an average that was measured) makes each walk a little faster.
     const wanted = isWrite ? this.#options.writeWalkers : this.#options.readWalkers;
-    const startPs = Math.max(atPs, walkers[free]!);
+    const startPs = Math.max(atPs, walkers[free]!, this.#tableFreePs(source, addr));
     walkers[free] = startPs + (walkPs * walkers.length) / Math.max(1, wanted);
     const donePs = startPs + walkPs;
     this.walkPs += walkPs;
+    this.#takeTable(source, addr, donePs);
     if (this.#entries.size >= entries) {
       this.#entries.delete(this.#entries.keys().next().value!);
     }
     this.#entries.set(key, donePs);
     return donePs + hitPs;
+  }
+
+  #tableFreePs(source: number, addr: number): number {
+    const { serialTableBytes = 0 } = this.#options;
+    return serialTableBytes === 0 ? 0 : (this.#tables.get(tableKey(source, addr, serialTableBytes)) ?? 0);
+  }
+
+  #takeTable(source: number, addr: number, untilPs: number): void {
+    const { serialTableBytes = 0 } = this.#options;
+    if (serialTableBytes > 0) {
+      this.#tables.set(tableKey(source, addr, serialTableBytes), untilPs);
+    }
   }
 
   resetCounts(): void {
@@ -73,5 +90,10 @@ export class Iotlb implements TranslationStage {
   /** Mappings have changed: what is held may be wrong. */
   flush(): void {
     this.#entries.clear();
+    this.#tables.clear();
   }
+}
+
+function tableKey(source: number, addr: number, tableBytes: number): number {
+  return Math.floor(addr / tableBytes) * 0x1_0000 + source;
 }

@@ -308,7 +308,11 @@ export class Network {
       const timing = receiver === undefined ? undefined : this.options.port?.(receiver);
       const forwardNs = timing?.latencyNs ?? latency.switchNs;
       const loopNs =
-        forwardNs + 2 * latency.propagationNs + CREDIT_UPDATE_NS + LARGEST_PAYLOAD_BYTES / raw + 2 * latency.pinNs;
+        forwardNs +
+        2 * latency.propagationNs +
+        CREDIT_UPDATE_NS +
+        LARGEST_PAYLOAD_BYTES / raw +
+        2 * latency.pinNs;
       const symbols = ackLimitSymbols(speed, mpsBytes);
       const isPessimistic = dllpModel === 'pciebench';
       return this.#add({
@@ -320,8 +324,7 @@ export class Network {
         latencyPsPerByte: PS_PER_NS / (isFlit ? net : raw),
         credits: creditsOf(timing?.credits ?? this.options.credits ?? null, net * loopNs * CREDIT_MARGIN),
         creditReturnPs: (CREDIT_UPDATE_NS + latency.propagationNs) * PS_PER_NS,
-        ackEveryBytes:
-          dllpModel !== 'symbol' || isFlit ? Number.POSITIVE_INFINITY : symbols * speed.width,
+        ackEveryBytes: dllpModel !== 'symbol' || isFlit ? Number.POSITIVE_INFINITY : symbols * speed.width,
         ackBytes: 2 * DLLP_BYTES,
         bitErrorRate: timing?.bitErrorRate ?? this.options.bitErrorRate ?? 0,
         replayPs: 2 * (latency.propagationNs + latency.pinNs) * PS_PER_NS,
@@ -336,7 +339,10 @@ export class Network {
 /** Buffers that hold `bytes` of packets of 64 bytes and more, where the lab says nothing else. */
 function creditsOf(counts: CreditCounts | null, bytes: number): Credits {
   const headers = Math.max(32, Math.ceil(bytes / 64));
-  const units = Math.max((2 * LARGEST_PAYLOAD_BYTES) / CREDIT_UNIT_BYTES, Math.ceil(bytes / CREDIT_UNIT_BYTES));
+  const units = Math.max(
+    (2 * LARGEST_PAYLOAD_BYTES) / CREDIT_UNIT_BYTES,
+    Math.ceil(bytes / CREDIT_UNIT_BYTES),
+  );
   return {
     headers: [
       counts?.postedHeaders ?? headers,

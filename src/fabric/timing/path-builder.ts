@@ -5,6 +5,7 @@
  * pin, from the pins to a completer, and what that one's memory takes.
  */
 import {
+  ATC_ENTRIES,
   completionOverheadBytes,
   type DeviceTiming,
   isFlitLink,
@@ -18,6 +19,7 @@ import { ADDRESS_TYPE } from '../routing/acs.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import type { LinkDirection } from '../tree/link.ts';
+import { Atc } from './atc.ts';
 import type { Network } from './network.ts';
 import type { Gate, Leg, TimedPath, TranslationStage } from './path.ts';
 import type { Stage } from './stage.ts';
@@ -28,6 +30,8 @@ const TAGS_PLAIN = 32;
 /** What a bridge that forwards few reads at a time forwards at most of each. */
 const GATED_READ_BYTES = 256;
 const PS_PER_NS = 1000;
+/** What a translation request asks for. */
+const ATS_PAGE_BYTES = 4096;
 /** Source of the processor. */
 export const CPU_SOURCE = 0;
 
@@ -40,6 +44,7 @@ export class PathBuilder {
   readonly #byShape = new Map<string, TimedPath>();
   readonly #sources = new Map<FabricFunction, number>();
   readonly #gates = new Map<string, Gate>();
+  readonly #atcs = new Map<FabricFunction, Atc>();
   readonly #limits = new Map<number, { readonly tags: number; readonly waitsForPosted: boolean }>();
 
   constructor(network: Network, translation: TranslationStage | null) {
@@ -341,6 +346,13 @@ export class PathBuilder {
   ): { readonly translation: TranslationStage | null; readonly at: number } {
     const { root, requester, shape } = route.parts;
     if (
+      this.#translation !== null &&
+      requester?.state.enablesAts === true &&
+      shape.addressType === ADDRESS_TYPE.TRANSLATED
+    ) {
+      return { translation: this.#atcOf(requester), at: 0 };
+    }
+    if (
       this.#translation === null ||
       root === null ||
       requester === null ||
@@ -355,11 +367,38 @@ export class PathBuilder {
     return { translation: this.#translation, at: ups + engines };
   }
 
+  /** The translation cache of a function, and its way to the root complex. */
+  #atcOf(fn: FabricFunction): Atc {
+    let atc = this.#atcs.get(fn);
+    if (atc === undefined) {
+      const { latency } = this.#network.platform;
+      let wayNs = 2 * latency.pinNs;
+      for (let { bus } = fn.device; bus.bridge !== null; { bus } = bus.bridge.device) {
+        wayNs += bus.kind === 'link' ? latency.propagationNs : 0;
+        wayNs += bus.bridge.kind === 'switch-upstream' ? latency.switchNs : 0;
+      }
+      const own = this.#network.options.endpoint?.(fn);
+      atc = new Atc({
+        entries: own?.atcEntries ?? ATC_ENTRIES,
+        pageBytes: ATS_PAGE_BYTES,
+        roundTripPs: (2 * wayNs + latency.cacheNs) * PS_PER_NS,
+        behind: this.#translation!,
+      });
+      this.#atcs.set(fn, atc);
+    }
+    return atc;
+  }
+
   /** Reads that a root complex forwards a few at a time. */
   #gateOf(route: Route): Gate | null {
     const { root, requester } = route.parts;
     const { readsInFlight } = this.#network.platform.peers;
-    if (root === null || requester === null || route.parts.numaNode !== null || !Number.isFinite(readsInFlight)) {
+    if (
+      root === null ||
+      requester === null ||
+      route.parts.numaNode !== null ||
+      !Number.isFinite(readsInFlight)
+    ) {
       return null;
     }
     let gate = this.#gates.get(root.name);

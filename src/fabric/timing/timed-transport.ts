@@ -7,7 +7,7 @@ import type { EventQueue } from '../event-queue.ts';
 import { TRAFFIC, type Traffic } from '../model.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
 import type { Requester } from '../tree/requester.ts';
-import { PROGRESS, type ProgressSink, type TransportEngine } from './engine.ts';
+import { PROGRESS, type ProgressSink, type RequestListener, type TransportEngine } from './engine.ts';
 import type { PathBuilder } from './path-builder.ts';
 
 /** A requester gives up on a completion. PCIe Base 6.0, 2.8: 50 us to 50 ms by default. */
@@ -16,6 +16,7 @@ const COMPLETION_TIMEOUT_PS = 50e9;
 const REFUSED_BYTES = 4;
 
 export class TimedTransport implements EventHandler {
+  listener: RequestListener | null = null;
   readonly engine: TransportEngine;
   readonly paths: PathBuilder;
   readonly #queue: EventQueue;
@@ -66,22 +67,20 @@ export class TimedTransport implements EventHandler {
     token: number,
   ): void {
     if (!isWrite && route.kind === ROUTE_KIND.FAILED && route.failure!.code === 'timeout') {
-      this.#queue.schedule(
-        this.#queue.nowPs + COMPLETION_TIMEOUT_PS,
-        this,
-        PROGRESS.COMPLETED,
-        token,
-      );
+      this.#queue.schedule(this.#queue.nowPs + COMPLETION_TIMEOUT_PS, this, PROGRESS.COMPLETED, token);
       return;
     }
     const isRefused = route.kind === ROUTE_KIND.FAILED;
-    this.engine.send(
-      this.paths.pathOf(route, traffic),
+    const path = this.paths.pathOf(route, traffic);
+    const sentBytes = isRefused ? REFUSED_BYTES : Math.max(1, lengthBytes);
+    const request = this.engine.send(
+      path,
       isRefused ? 0 : addr,
-      isRefused ? REFUSED_BYTES : Math.max(1, lengthBytes),
+      sentBytes,
       traffic === TRAFFIC.CONTROL,
       this.#sink,
       token,
     );
+    this.listener?.onSent(request, path, route, addr, sentBytes, traffic, token);
   }
 }

@@ -11,7 +11,13 @@
 import type { EventHandler } from '../../access/index.ts';
 import { assert } from '../../base/index.ts';
 import type { EventQueue } from '../event-queue.ts';
-import { type EngineStalls, PROGRESS, type ProgressSink, type TimingListener, type TransportEngine } from './engine.ts';
+import {
+  type EngineStalls,
+  PROGRESS,
+  type ProgressSink,
+  type TimingListener,
+  type TransportEngine,
+} from './engine.ts';
 import type { Gate, TimedPath } from './path.ts';
 import { CLASS, CREDIT_UNIT_BYTES, type PacketClass, type Stage } from './stage.ts';
 import { JobPool, PacketPool, RequestPool } from './tlp-pools.ts';
@@ -54,6 +60,8 @@ export class TlpEngine implements TransportEngine, EventHandler {
   readonly #jobs = new JobPool();
   readonly #requests = new RequestPool();
   #order = 0;
+  /** Classes, as bits, in which somebody whose turn it is has too few credits at the stage that is served. */
+  #short = 0;
   #random: number;
   /** Packets that were put on a wire. */
   sent = 0;
@@ -84,16 +92,23 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const state = this.#paths.get(path) ?? this.#addPath(path);
     const request = this.#requests.take(state, sink, token, lengthBytes);
     const job = this.#jobs.take(request, addr, addr + lengthBytes, isControl, false);
-    const { translation, translationAt } = path;
-    const readyPs = this.#queue.nowPs + path.request.delayPs;
-    this.#at(
-      translation !== null && translationAt === 0
-        ? translation.ready(path.source, addr, path.isWrite, readyPs)
-        : readyPs,
-      EVENT.JOB,
-      job,
-    );
+    this.#at(this.#readyPs(path, addr, lengthBytes), EVENT.JOB, job);
     return request;
+  }
+
+  /** When the first packet can leave: its sender, and where it translates by itself, its own cache. */
+  #readyPs(path: TimedPath, addr: number, lengthBytes: number): number {
+    const { translation, translationAt, source, isWrite } = path;
+    const readyPs = this.#queue.nowPs + path.request.delayPs;
+    if (translation === null || translationAt !== 0) {
+      return readyPs;
+    }
+    let atPs = readyPs;
+    const end = addr + Math.min(lengthBytes, PAGES_MAX * PAGE_BYTES);
+    for (let at = addr; at < end; at += PAGE_BYTES) {
+      atPs = Math.max(atPs, translation.ready(source, at, isWrite, readyPs));
+    }
+    return atPs;
   }
 
   forget(request: number): void {
@@ -288,6 +303,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const { queues } = stage;
     const count = queues.length;
     let isBlocked = false;
+    this.#short = 0;
     for (let step = 0; step < count; step++) {
       let index = stage.turn + step;
       if (index >= count) {
@@ -355,14 +371,27 @@ export class TlpEngine implements TransportEngine, EventHandler {
     if (!stage.hasCredits) {
       return true;
     }
-    const packetClass = this.#packets.classes[packet]!;
     const leg = this.#packets.legs[packet]!;
     const payload = this.#packets.payloads[packet]!;
     const pieces = leg.isSplit ? leg.pieces(this.#packets.positions[packet]!, payload) : 1;
-    return (
+    return this.#takesCredits(stage, this.#packets.classes[packet]!, pieces, payload);
+  }
+
+  /**
+   * Whether a packet may go as far as credits are concerned. Who has too few keeps its turn: credits of its class that are
+   * there wait for it, or small packets of others would take them again and again and large ones never go.
+   */
+  #takesCredits(stage: StageState, packetClass: number, pieces: number, payload: number): boolean {
+    const bit = 1 << packetClass;
+    if (
+      (this.#short & bit) === 0 &&
       stage.headers[packetClass]! >= pieces &&
       stage.data[packetClass]! >= Math.ceil(payload / CREDIT_UNIT_BYTES)
-    );
+    ) {
+      return true;
+    }
+    this.#short |= bit;
+    return false;
   }
 
   /** The next packet of the first job of a lane. */
@@ -386,10 +415,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const leg = packetClass === CLASS.COMPLETION ? state.completion! : state.request;
     if (stage.hasCredits) {
       const pieces = leg.isSplit ? leg.pieces(0, payload) : 1;
-      if (
-        stage.headers[packetClass]! < pieces ||
-        stage.data[packetClass]! < Math.ceil(payload / CREDIT_UNIT_BYTES)
-      ) {
+      if (!this.#takesCredits(stage, packetClass, pieces, payload)) {
         return BLOCKED_BY_CREDITS;
       }
     }
@@ -410,6 +436,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
     jobs.isStarted[job] = 1;
     const isLast = addr + length === end;
     const packet = this.#packets.take(leg, packetClass, request, payload, addr, length, isLast, job);
+    if (packetClass !== CLASS.POSTED) {
+      this.#packets.tags[packet] =
+        packetClass === CLASS.NON_POSTED ? source.tags.take() : jobs.tags[job]!;
+    }
     jobs.addrs[job] = addr + length;
     if (isLast) {
       const next = jobs.nexts[job]!;
@@ -528,6 +558,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
         packetClass,
         packets.addrs[packet]!,
         packets.lengths[packet]!,
+        packetClass === CLASS.POSTED ? NO_REQUEST : packets.tags[packet]!,
       );
     }
     const lastPs = startPs + againPs + serialPs + stage.flitPs;
@@ -638,7 +669,19 @@ export class TlpEngine implements TransportEngine, EventHandler {
       state.ackBytes -= count * stage.ackEveryBytes;
       const bytes = count * stage.ackBytes;
       const takenPs = bytes * reverse!.stage.occupancyPsPerByte;
-      reverse!.freeAtPs = Math.max(reverse!.freeAtPs, startPs) + takenPs;
+      const fromPs = Math.max(reverse!.freeAtPs, startPs);
+      reverse!.freeAtPs = fromPs + takenPs;
+      this.listener?.onOccupied(
+        reverse!.stage.id,
+        fromPs,
+        fromPs + takenPs,
+        bytes,
+        NO_REQUEST,
+        NO_REQUEST,
+        0,
+        0,
+        NO_REQUEST,
+      );
       reverse!.stage.busyPs += takenPs;
       reverse!.stage.wireBytes += bytes;
     }
@@ -673,6 +716,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const addr = packets.addrs[packet]!;
     const length = packets.lengths[packet]!;
     const job = packets.jobs[packet]!;
+    const tag = packets.tags[packet]!;
     packets.give(packet);
     if (packetClass === CLASS.POSTED) {
       const { source, path } = state;
@@ -690,6 +734,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     } else if (packetClass === CLASS.NON_POSTED) {
       const completions = this.#jobs.take(request, addr, addr + length, false, true);
       this.#jobs.isTagged[completions] = 1;
+      this.#jobs.tags[completions] = tag;
       this.#jobs.isSmall[completions] = length <= (state.path.smallRequestBytes ?? 0) ? 1 : 0;
       this.#at(this.#queue.nowPs + state.path.access.latencyPs, EVENT.SERVED, completions);
     } else {
@@ -703,8 +748,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
     jobs.remaining[job]! -= length;
     if (jobs.remaining[job] === 0) {
       const isTagged = jobs.isTagged[job] === 1;
+      const tag = jobs.tags[job]!;
       jobs.give(job);
       if (isTagged) {
+        state.source.tags.give(tag);
         this.#giveTag(state);
       }
     }
@@ -801,6 +848,9 @@ export class TlpEngine implements TransportEngine, EventHandler {
   }
 }
 
+/** Pages of one request that its sender asks for before the first packet. */
+const PAGES_MAX = 64;
+const PAGE_BYTES = 4096;
 const BLOCKED_BY_CREDITS = -2;
 const BLOCKED_BY_SOURCE = -3;
 /** A packet straight from its lane was ready whenever the stage asked. */

@@ -33,6 +33,8 @@ export class PacketPool {
   requests = new Int32Array(START);
   jobs = new Int32Array(START);
   lengths = new Int32Array(START);
+  /** Of a read request or a completion. */
+  tags = new Int32Array(START);
   isLast = new Uint8Array(START);
   nexts = new Int32Array(START);
   addrs = new Float64Array(START);
@@ -84,6 +86,7 @@ export class PacketPool {
     this.requests = grownInt(this.requests);
     this.jobs = grownInt(this.jobs);
     this.lengths = grownInt(this.lengths);
+    this.tags = grownInt(this.tags);
     this.isLast = grownByte(this.isLast);
     this.nexts = grownInt(this.nexts);
     this.addrs = grownFloat(this.addrs);
@@ -102,6 +105,7 @@ export class JobPool {
   isStarted = new Uint8Array(START);
   /** Completions of a packet that holds a tag. */
   isTagged = new Uint8Array(START);
+  tags = new Int32Array(START);
   /** Completions in pieces of the smaller kind. */
   isSmall = new Uint8Array(START);
   /** Of the next packet. */
@@ -143,6 +147,7 @@ export class JobPool {
     this.isCompletion = grownByte(this.isCompletion);
     this.isStarted = grownByte(this.isStarted);
     this.isTagged = grownByte(this.isTagged);
+    this.tags = grownInt(this.tags);
     this.isSmall = grownByte(this.isSmall);
     this.addrs = grownFloat(this.addrs);
     this.ends = grownFloat(this.ends);

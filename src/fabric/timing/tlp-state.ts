@@ -74,6 +74,8 @@ export class LegState {
 export class SourceState {
   readonly id: number;
   tagsUsed = 0;
+  /** Which ones: the number of a tag names a read among those of its source, as on the wire. */
+  readonly tags = new Pool();
   /** Posted requests that nobody has seen yet, of a source that waits for them. */
   postedUnseen = 0;
   /** Lanes that had no tag, or had to wait for a posted request. */

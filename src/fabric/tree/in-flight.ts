@@ -84,6 +84,12 @@ export class InFlight implements EventHandler, ProgressSink {
     return this.#count;
   }
 
+  /** What the device that made a request calls it; -1 for requests that no model made. For traces. */
+  deviceToken(index: number): number {
+    const { kind, sink, token } = this.#slots[index]!;
+    return (kind === KIND.WRITE || kind === KIND.READ) && sink === null ? token : -1;
+  }
+
   write(
     requester: Requester,
     addr: number,

@@ -48,8 +48,8 @@ export interface LabDuty {
 export const STREAM_PATTERNS = ['random', 'sequential'] as const;
 export type LabPattern = (typeof STREAM_PATTERNS)[number];
 
-/** What a request costs the processor: a system call and an interrupt, a program that polls, nothing. */
-export const STREAM_CPU = ['kernel', 'polled', 'none'] as const;
+/** What a request costs the processor: a system call and an interrupt, a program that polls, a file system that lets a drive write to a GPU, nothing. */
+export const STREAM_CPU = ['kernel', 'polled', 'gpu-direct', 'none'] as const;
 export type LabStreamCpu = (typeof STREAM_CPU)[number];
 
 interface LabStreamBase {

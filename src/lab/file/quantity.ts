@@ -47,7 +47,10 @@ export function duration(minPs: number, maxPs: number = DURATION_MAX_PS) {
   return scalar(
     `duration of ${printDuration(minPs)} to ${printDuration(maxPs)}; write 10ms, 1.5us, 290ns or 2s, whole picoseconds`,
     (text) => within(readDuration(text), minPs, maxPs),
-    { type: ['string', 'integer'], pattern: TIME_PATTERN, examples: ['10ms', '1.5us', '290ns'] },
+    {
+      anyOf: [{ type: 'string', pattern: TIME_PATTERN }, { const: 0 }],
+      examples: ['10ms', '1.5us', '290ns'],
+    },
   );
 }
 
@@ -88,7 +91,7 @@ export function rate(min: number = RATE_MIN_GBS, max: number = RATE_MAX_GBS) {
   return scalar(
     `rate of ${from} to ${to}; write 3.2GB/s, 500MB/s, 20GiB/s, or 100Gb/s for bits`,
     (text) => within(readRate(text), min, max),
-    { type: ['string', 'integer'], pattern: RATE_PATTERN, examples: ['3.2GB/s', '100Gb/s'] },
+    { anyOf: [{ type: 'string', pattern: RATE_PATTERN }, { const: 0 }], examples: ['3.2GB/s', '100Gb/s'] },
   );
 }
 

@@ -109,7 +109,7 @@ const requests = (usual: string, pattern: (typeof STREAM_PATTERNS)[number], area
 const cpu = () =>
   choice(STREAM_CPU).prefault('kernel').meta({
     description:
-      'What a request costs the processor: `kernel` (system call and interrupt), `polled` (a program that polls), `none`.',
+      'What a request costs the processor: `kernel` (system call and interrupt), `polled` (a program that polls), `gpu-direct` (GPUDirect Storage), `none`.',
   });
 const device = (description: string) => reference().meta({ description });
 

@@ -58,7 +58,7 @@ export function modelOf(device: LabEndpoint, isExpress: boolean, options: ModelO
         hasChecksum: device.compute.includes('checksum'),
       });
     case 'dma-engine':
-      return new DmaEngine(device.name, express, options.storage);
+      return new DmaEngine(device.name, express, options.storage, { channels: device.channels });
     default:
       return plainModel(device, express, options.storage);
   }

@@ -1,6 +1,12 @@
 /** From what a lab file says of time, and the presets of `rates` for all that it does not say, to what the machine is built with. */
 import type { MediaTimingOptions } from '../../devices/index.ts';
-import type { CreditCounts, EngineName, FabricFunction, FabricTimingOptions, PortTiming } from '../../fabric/index.ts';
+import type {
+  CreditCounts,
+  EngineName,
+  FabricFunction,
+  FabricTimingOptions,
+  PortTiming,
+} from '../../fabric/index.ts';
 import {
   type DerivedPlatform,
   type DeviceTiming,

@@ -4,7 +4,7 @@ import { LabError } from '../../base/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import type { LabBlockStream, LabCopyStream, LabMixStream } from '../file/index.ts';
 import { findLabEnd, openLabEnd } from '../machine/index.ts';
-import { type Place, takePlace } from './places.ts';
+import { hostBytesOf, type Place, takePlace } from './places.ts';
 import { chooseBuffer } from './route.ts';
 import { Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
 
@@ -65,6 +65,10 @@ export class BlockStream extends Stream {
       text: `${device} ${kind === 'read' ? 'to' : kind === 'write' ? 'from' : 'and'} ${this.#place.text}`,
       verdict: null,
     };
+  }
+
+  get hostBytes(): number {
+    return hostBytesOf(this.#place);
   }
 
   async close(): Promise<void> {
@@ -133,6 +137,10 @@ export class CopyStream extends Stream {
     };
     this.#at = new Float64Array(this.slotCount);
     this.#length = new Float64Array(this.slotCount);
+  }
+
+  get hostBytes(): number {
+    return hostBytesOf(this.#place);
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { PENDING, type Status } from '../../access/index.ts';
 import { DMA_STATUS, type DmaSink, Memory, TRAFFIC } from '../../fabric/index.ts';
 import type { LabDmaStream, LabStageStream } from '../file/index.ts';
 import type { LabMember } from '../machine/index.ts';
-import { memberOf, type Place, type Reach, reach, takePlace } from './places.ts';
+import { hostBytesOf, memberOf, type Place, type Reach, reach, takePlace } from './places.ts';
 import { FIRST_STEP, Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
 
 /** Requests of a function whose model knows nothing of them. */
@@ -53,6 +53,10 @@ export class DmaStream extends Stream implements DmaSink {
     };
   }
 
+  get hostBytes(): number {
+    return hostBytesOf(this.#place);
+  }
+
   async close(): Promise<void> {
     this.#reach.release();
     this.#place.span.close();
@@ -71,8 +75,26 @@ export class DmaStream extends Stream implements DmaSink {
     const status = fn.isGone
       ? DMA_STATUS.GONE
       : this.#isWrite
-        ? fabric.inFlight.write(fn.requester, addr, this.#local, localAt, lengthBytes, TRAFFIC.DATA, slot, this)
-        : fabric.inFlight.read(fn.requester, addr, this.#local, localAt, lengthBytes, TRAFFIC.DATA, slot, this);
+        ? fabric.inFlight.write(
+            fn.requester,
+            addr,
+            this.#local,
+            localAt,
+            lengthBytes,
+            TRAFFIC.DATA,
+            slot,
+            this,
+          )
+        : fabric.inFlight.read(
+            fn.requester,
+            addr,
+            this.#local,
+            localAt,
+            lengthBytes,
+            TRAFFIC.DATA,
+            slot,
+            this,
+          );
     if (status !== PENDING) {
       this.onDma(slot, status);
     }
@@ -132,6 +154,10 @@ export class StageStream extends Stream implements DmaSink {
       text: `${description.device} to ${description.target} through ${this.#place.text}`,
       verdict: null,
     };
+  }
+
+  get hostBytes(): number {
+    return hostBytesOf(this.#place);
   }
 
   async close(): Promise<void> {

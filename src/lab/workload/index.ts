@@ -4,7 +4,9 @@
  * A run takes a machine that was booted with time and the plain description of a workload; nothing here reads files or clocks
  * of the host. Read `run.ts` first, then `stream.ts`.
  */
+export { BULK_BYTES, blockSizes, type EngineChoice, engineFor } from './engine.ts';
 export { type Candidate, type Limiter, percent } from './limiter.ts';
 export * from './report.ts';
 export { DEFAULT_DURATION_PS, WorkloadRun } from './run.ts';
+export { runWorkload, workloadOf } from './run-workload.ts';
 export type { StreamRoute } from './stream.ts';

@@ -90,10 +90,7 @@ export function candidates(machine: LabMachine, streams: readonly Stream[], meas
   };
 }
 
-export function limiterOf(
-  { busy, stalls }: Candidates,
-  streams: readonly Stream[],
-): Limiter {
+export function limiterOf({ busy, stalls }: Candidates, streams: readonly Stream[]): Limiter {
   const [first, second] = busy;
   const next = (candidate: Candidate | undefined): string =>
     candidate === undefined ? '' : `; next: ${candidate.what} at ${percent(candidate.utilisation)}`;
@@ -112,7 +109,10 @@ export function limiterOf(
       text: `${stall.what}, waited for ${percent(stall.share)} of the time${next(first)}`,
     };
   }
-  if (streams.every(({ description }) => description.rateGBs !== null || description.duty !== null)) {
+  if (
+    streams.length > 0 &&
+    streams.every(({ description }) => description.rateGBs !== null || description.duty !== null)
+  ) {
     return {
       what: 'the rate that the workload asks for',
       utilisation: null,
@@ -123,7 +123,10 @@ export function limiterOf(
   return {
     what: 'latency',
     utilisation: null,
-    text: `latency: nothing is busy, and ${depths.join(' and ')} ${depths.length === 1 && depths[0] === 1 ? 'request is' : 'requests are'} in flight at a time${next(first)}`,
+    text:
+      streams.length === 0
+        ? `latency: nothing is busy all the time${next(first)}`
+        : `latency: nothing is busy, and ${depths.join(' and ')} ${depths.length === 1 && depths[0] === 1 ? 'request is' : 'requests are'} in flight at a time${next(first)}`,
   };
 }
 

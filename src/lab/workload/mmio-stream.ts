@@ -8,6 +8,7 @@ import { Offsets, Stream, type StreamContext, type StreamRoute } from './stream.
 
 export class MmioStream extends Stream implements DmaSink {
   readonly route: StreamRoute;
+  readonly hostBytes = 0;
   readonly #place: Place;
   readonly #address: number;
   readonly #offsets: Offsets;

@@ -14,7 +14,8 @@ export interface Place {
 
 /** The member that a checked name means. */
 export function memberOf(machine: LabMachine, name: string): LabMember {
-  const member = machine.member(name);
+  // An address where the lab file gives the function no name.
+  const member = machine.member(name) ?? machine.members.find(({ bdf }) => bdf === name);
   if (member === undefined) {
     throw new LabError('LAB_NO_BLOCKS', {
       message: `${name} is not in this machine now`,
@@ -50,6 +51,11 @@ export function takePlace(
   }
   const owner = memberOf(machine, place.name);
   const { bdf } = owner;
+  // A block device over the BAR has all of its memory, and lends the beginning.
+  const disk = machine.disks.find((each) => each.disk?.provider === bdf)?.disk?.direct;
+  if (disk instanceof PeerSpan) {
+    return { span: disk.share(0, lengthBytes), provider: place.name, text: `memory of ${place.name}` };
+  }
   if (machine.p2pdma.provider(bdf) === undefined && place.kind === 'bar') {
     owner.platform.enable({ memory: true });
     machine.p2pdma.addResource(owner.platform, place.bar);
@@ -59,6 +65,11 @@ export function takePlace(
     provider: place.name,
     text: `${place.kind === 'cmb' ? 'controller memory' : 'memory'} of ${place.name}`,
   };
+}
+
+/** How much of system memory a place is. */
+export function hostBytesOf({ span }: Place): number {
+  return span.kind === 'host' ? span.lengthBytes : 0;
 }
 
 /** What a requester is programmed with to reach a span, and how to give it back. */
@@ -89,7 +100,7 @@ export function reach(machine: LabMachine, member: LabMember, { span }: Place): 
     return {
       addr: mapping.segments[0]!.addr,
       verdict: 'granted',
-      release: () => {},
+      release: () => mapping.unmap(),
     };
   } catch (error) {
     if (!(error instanceof PeerlaneError)) {

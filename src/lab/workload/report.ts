@@ -63,7 +63,9 @@ export interface WorkloadReport {
   readonly streams: readonly StreamReport[];
   readonly links: readonly LinkReport[];
   readonly memory: readonly MemoryReport[];
-  /** Command data; queue entries and the like beside it. */
+  /** What is staged in system memory fits into the cache ways of devices (DDIO): DRAM itself sees none of `dramBytes`. */
+  readonly isCached: boolean;
+  /** Command data to and from system memory; queue entries and the like beside it. */
   readonly dramBytes: number;
   readonly rootPortBytes: number;
   readonly controlDramBytes: number;
@@ -80,7 +82,12 @@ export interface WorkloadReport {
 export function makeReport(
   machine: LabMachine,
   streams: readonly Stream[],
-  time: { readonly isComplete: boolean; readonly measuredPs: number; readonly elapsedPs: number },
+  time: {
+    readonly isComplete: boolean;
+    readonly isCached: boolean;
+    readonly measuredPs: number;
+    readonly elapsedPs: number;
+  },
 ): WorkloadReport {
   const { fabric } = machine;
   const timing = fabric.timing!;

@@ -35,13 +35,15 @@ export function chooseBuffer(
       requesters,
       uncertain: undefined,
       takesPeerMemory: requesters.length > 0,
-      why: requesters.length > 0 ? 'a drive of a lab does DMA wherever the rules allow' : 'the processor copies',
+      why:
+        requesters.length > 0 ? 'a drive of a lab does DMA wherever the rules allow' : 'the processor copies',
     })),
     fallback: true,
     find: (clients) => findMany(index, rules, clients),
     judge: (provider, clients) => judgeMany(index, rules, provider, clients),
     availableBytes: (provider) => machine.p2pdma.provider(provider)?.availableBytes,
-    explain: (provider, client) => explainPair(index, rules, provider, client).reasons.map(({ code }) => code),
+    explain: (provider, client) =>
+      explainPair(index, rules, provider, client).reasons.map(({ code }) => code),
   });
   const { provider } = choice;
   if (provider === null) {

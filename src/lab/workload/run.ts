@@ -6,6 +6,7 @@
  */
 import { PS_PER_MS } from '../../access/index.ts';
 import { LabError } from '../../base/index.ts';
+import { isAbsorbedByCache } from '../../rates/index.ts';
 import type { LabStream, LabWorkload } from '../file/index.ts';
 import { type LabMachine, nameSeed } from '../machine/index.ts';
 import { BlockStream, CopyStream } from './block-streams.ts';
@@ -27,6 +28,8 @@ export class WorkloadRun {
   readonly #beginPs: number;
   readonly #measurePs: number;
   readonly #endPs: number;
+  /** All that streams stage in system memory stays in the cache. */
+  readonly isCached: boolean;
   #isMeasuring = false;
   #isOver = false;
   #measuredFromPs = 0;
@@ -69,6 +72,7 @@ export class WorkloadRun {
       throw error;
     }
     this.streams = streams;
+    this.isCached = this.#staysInCache(streams);
     this.#beginPs = machine.queue.nowPs;
     this.#measurePs = this.#beginPs + workload.warmUpPs;
     this.#endPs =
@@ -83,6 +87,26 @@ export class WorkloadRun {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /**
+   * Device writes land in the last level cache, and as long as all that is staged fits into the ways that they may use, memory
+   * sees none of it (DDIO). A processor that works on memory beside them drives it out.
+   */
+  #staysInCache(streams: readonly Stream[]): boolean {
+    const { network, paths } = this.machine.fabric.timing!;
+    const hostBytes = streams.reduce((sum, stream) => sum + stream.hostBytes, 0);
+    const isCached =
+      hostBytes > 0 &&
+      this.workload.memoryLoads.length === 0 &&
+      isAbsorbedByCache(network.platform.memory, hostBytes);
+    if (isCached) {
+      paths.isDataCached = true;
+      for (const node of this.machine.lab.memory.keys()) {
+        network.memory(node).occupancyPsPerByte = 0;
+      }
+    }
+    return isCached;
   }
 
   /** Virtual time since the run began. */
@@ -139,6 +163,7 @@ export class WorkloadRun {
     const untilPs = this.#isOver ? this.#measuredUntilPs : this.machine.queue.nowPs;
     return makeReport(this.machine, this.streams, {
       isComplete: this.#isOver,
+      isCached: this.isCached,
       measuredPs: this.#isMeasuring || this.#isOver ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
       elapsedPs: this.elapsedPs,
     });

@@ -46,6 +46,20 @@ class Thread {
   }
 }
 
+/** Processor time of one request, submission and completion. */
+function requestCostNs(how: LabStreamCpu, cpu: CpuTiming): number {
+  switch (how) {
+    case 'kernel':
+      return cpu.kernelRequestNs;
+    case 'polled':
+      return cpu.polledRequestNs;
+    case 'gpu-direct':
+      return cpu.gpuDirectRequestNs;
+    default:
+      return 0;
+  }
+}
+
 export abstract class Stream implements EventHandler {
   readonly description: LabStream;
   readonly name: string;
@@ -102,13 +116,7 @@ export abstract class Stream implements EventHandler {
     this.#slotCount = options.depth * description.jobs;
     this.#threads = Array.from({ length: description.jobs }, () => new Thread());
     this.#costPs =
-      1000 *
-      (options.requestNs ??
-        (options.cpu === 'kernel'
-          ? context.cpu.kernelRequestNs
-          : options.cpu === 'polled'
-            ? context.cpu.polledRequestNs
-            : 0));
+      1000 * (options.requestNs ?? requestCostNs(options.cpu, context.cpu));
     this.#startedPs = new Float64Array(this.#slotCount);
     this.#sizes = new Float64Array(this.#slotCount);
     this.#isBusy = new Uint8Array(this.#slotCount);
@@ -184,6 +192,9 @@ export abstract class Stream implements EventHandler {
         return;
     }
   }
+
+  /** System memory that its data goes through; what of it stays in the cache never reaches DRAM. */
+  abstract readonly hostBytes: number;
 
   /** Gives back what it holds. */
   abstract close(): Promise<void>;

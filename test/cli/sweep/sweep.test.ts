@@ -26,6 +26,15 @@ below:
   - nvme: nvme0
     link: gen3 x4
     namespaces: 1G
+workload:
+  duration: 100us
+  warm-up: 20us
+  streams:
+    - read: nvme0
+      name: r0
+      block: 4K
+      depth: 4
+      cpu: none
 `;
 writeFileSync(LAB, TEXT);
 const SETS = ['seed=1,2,3', 'title=ab,abcd'];
@@ -153,12 +162,35 @@ describe('a sweep', () => {
       exitStatus: 2,
       hint: expect.stringContaining('latency.p99Ns'),
     });
+    const output = [join(folder, 'metric.csv')];
+    await expect(run({ metric: 'none', output }, { isKept: false })).rejects.toThrow(/--metric none/);
+    expect(leftovers()).toEqual([]);
   });
 
   it('is told of on a terminal while it runs, with the time that is left', async () => {
     const { stderr } = await run({}, { isTerminal: true });
     expect(stderr).toMatch(/1 of 6 points, about \d+ s left/);
     expect([0.2, 59, 200, 7500].map(timeText)).toEqual(['1 s', '59 s', '3 min 20 s', '2 h 5 min']);
+  });
+});
+
+describe('a sweep of a workload that really runs', () => {
+  it('finds that more requests in flight are more throughput, until the link is full', async () => {
+    const args = ['sweep', LAB, '--set', 'r0.depth=1,4,256', '--set', 'nvme0.link=gen3 x1,gen3 x4', '--json'];
+    const first = await runCli([...args, '--resume', join(folder, 'real.journal')]);
+    expect(first).toMatchObject({ status: 0, stderr: '' });
+    const { points } = JSON.parse(first.stdout) as { points: { metrics: Record<string, number> }[] };
+    const goodput = points.map(({ metrics }) => metrics.goodputGBs!);
+    const [a1, a4, b1, b4, c1, c4] = goodput;
+    expect(b4!).toBeGreaterThan(a4! * 3);
+    expect(c4!).toBeGreaterThan(b4! * 2);
+    expect(a1!).toBeLessThanOrEqual(a4!);
+    expect(b1!).toBeGreaterThan(a1!);
+    // Gen3 x1 carries less than 1 GB/s.
+    expect(c1!).toBeLessThan(0.985);
+    expect(points[0]!.metrics['latency.p99Ns']).toBeGreaterThan(0);
+    rmSync(join(folder, 'real.journal'));
+    expect((await runCli([...args, '--resume', join(folder, 'real.journal')])).stdout).toBe(first.stdout);
   });
 });
 
@@ -238,6 +270,12 @@ describe('mistakes are told before anything runs', () => {
     await expectRefusal(args, says);
     expect(readFileSync(join(folder, 'there.csv'), 'utf8')).toBe('precious');
     expect(leftovers()).toEqual([]);
+  });
+
+  it('a lab without a workload', async () => {
+    const bare = join(folder, 'bare.yaml');
+    writeFileSync(bare, TEXT.slice(0, TEXT.indexOf('workload:')));
+    await expectRefusal(['sweep', bare, '--set', 'seed=1,2'], 'no workload', 'LAB_STREAM');
   });
 
   it('has a help that teaches', async () => {

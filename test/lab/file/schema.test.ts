@@ -50,6 +50,26 @@ describe('the JSON schema of lab files', () => {
     expect(check.safeParse(parse(text, { merge: true })).error?.message).toBeUndefined();
   });
 
+  it('takes time and a workload as an editor reads them', () => {
+    const check = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+    const good = [
+      'time: generic',
+      'time: {error-rate: 1e-12, credits: {posted-headers: inf, posted-data: 64}, latency: {pin: 60ns, link: 0}}',
+      'below: {nvme: n, media: {mixed: 0.3, read-iops: 5000}, timing: {write-efficiency: 1, transactions: 47M}}',
+      'below: [{nvme: n}]\nworkload: {streams: [{read: n, block: 512, depth: 4, count: 10, rate: 1GB/s}, {copy: n, to: m}]}',
+      'below: [{nvme: n}]\nworkload: {streams: {read: n, block: [{size: 512, share: 2}, 4K], duty: {on: 1ms, off: 1us}}}',
+    ].map((text) => `peerlane: lab/1\n${text}`);
+    expect(good.filter((text) => !check.safeParse(parse(text)).success)).toEqual([]);
+    const bad = [
+      'time: nowhere',
+      'time: {latency: {pin: 60}}',
+      'workload: {}',
+      'workload: {streams: [{raed: n}]}',
+      'workload: {streams: [{read: n, depth: 0}]}',
+    ].map((text) => `peerlane: lab/1\n${text}`);
+    expect(bad.filter((text) => check.safeParse(parse(text)).success)).toEqual([]);
+  });
+
   it('refuses what the reader refuses', () => {
     const check = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
     const bad = [

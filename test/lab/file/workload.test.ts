@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { LabError } from '../../../src/base/index.ts';
 import { type LabWorkload, parseLab, printLab, readLab } from '../../../src/lab/index.ts';
@@ -191,6 +193,16 @@ describe('workload', () => {
     - {stage: nvme0, to: gpu1, chunk: 1M, sync: 0, overlap: no, cpu-copies: 2}
     - {mmio-write: cpu1, to: mem0, block: 4K}
     - {mmio-read: cpu, from: gpu0, area: 1M}`);
+  });
+
+  it('is written in docs/lab-file.md as it is read', () => {
+    const page = readFileSync(fileURLToPath(new URL('../../../docs/lab-file.md', import.meta.url)), 'utf8');
+    const shown = [...page.matchAll(/```yaml\n((?:time|workload):[\s\S]*?)```/g)].map((match) => match[1]!);
+    expect(shown.map((text) => text.split(':')[0])).toEqual(['time', 'workload']);
+    for (const text of shown) {
+      isPrinted(text);
+    }
+    expect(lab(shown[1]!).workload!.streams).toHaveLength(3);
   });
 
   it('knows where each stream stands', () => {

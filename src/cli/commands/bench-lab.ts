@@ -1,0 +1,396 @@
+/**
+ * `peerlane lab FILE bench TARGET...`: the options become a workload of one stream, which runs in virtual time with each kind of
+ * memory on a machine just switched on.
+ */
+import type { BlockTarget, Span } from '../../access/index.ts';
+import {
+  type LabPlace,
+  type LabStream,
+  type LabTraffic,
+  type LabWorkload,
+  parseLab,
+  type WorkloadReport,
+} from '../../lab/index.ts';
+import {
+  LatencyHistogram,
+  Load,
+  type LoadSide,
+  type RouteChoice,
+  type RoundResult,
+  type SideResult,
+  Transfer,
+} from '../../orchestrators/index.ts';
+import type { Io } from '../io.ts';
+import { runTimed } from '../lab/timed-run.ts';
+import type { MachineSource } from '../machine-input.ts';
+import { formatBytes, printable, styleFor } from '../render/style.ts';
+import { sumTraffic, trafficLines } from '../render/traffic.ts';
+import { latencyTable } from '../render/transfer.ts';
+import { limiterLine, timeLine } from '../render/workload.ts';
+import { confirmWrite } from '../transfer/consent.ts';
+import type { TransferMachine } from '../transfer/machine.ts';
+import { nowNs, transferMachineOf } from '../transfer/open-machine.ts';
+import {
+  type BenchCommandOptions,
+  benchHead,
+  chosenRoute,
+  endsOf,
+  headLines,
+  latencyRows,
+  sidesOf,
+} from './bench.ts';
+
+const EXIT_FAILED = 3;
+const DEFAULT_SECONDS = 0.01;
+const PS_PER_SECOND = 1e12;
+/** What fills queues and caches is not measured: a tenth of the time, and at most so long. */
+const WARM_UP_MAX_PS = 1e9;
+
+/** One kind of memory. */
+interface Side {
+  readonly label: string;
+  readonly memory: LabPlace;
+}
+
+interface Plan {
+  readonly choice: RouteChoice;
+  readonly depth: number;
+  readonly sides: readonly Side[];
+  /** Bytes of each target that are used. */
+  readonly areaBytes: number;
+}
+
+interface MeasuredSide {
+  readonly result: SideResult;
+  readonly traffic: LabTraffic | null;
+  /** Of the last round. */
+  readonly report: WorkloadReport;
+}
+
+interface Outcome {
+  readonly sides: readonly MeasuredSide[];
+  readonly signalStatus: number | undefined;
+}
+
+/**
+ * @returns 0 measured, 3 requests failed, 128 + n stopped by a signal
+ * @throws PeerlaneError with exit status 1 when no peer route is allowed, 2 for mistakes and refusals for safety
+ */
+export async function benchLab(
+  source: MachineSource & { readonly kind: 'lab' },
+  options: BenchCommandOptions,
+  io: Io,
+): Promise<number> {
+  const machine = await transferMachineOf(source, options, 'bench', io);
+  let plan: Plan;
+  try {
+    plan = await planOf(machine, options, io);
+  } finally {
+    machine.close();
+  }
+  const lab = parseLab(source.text, source.path);
+  const sides: MeasuredSide[] = [];
+  let signalStatus: number | undefined;
+  for (const side of plan.sides) {
+    const rounds = new Rounds(side.label, options.mode);
+    for (let round = 0; round < (options.rounds ?? 1) && signalStatus === undefined; round++) {
+      const run = await runTimed(
+        {
+          path: source.path,
+          // Another round has other offsets.
+          lab: { ...lab, seed: lab.seed + options.seed + round },
+          workload: workloadFor(plan, side, options),
+          engine: options.engine ?? 'auto',
+          label: side.label,
+          boot: {
+            storage: options.bytes === true ? 'flat' : 'extents',
+            images: options.writeImages === true ? 'write' : 'copy-on-write',
+          },
+          isQuiet: true,
+        },
+        io,
+      );
+      signalStatus = run.signalStatus;
+      rounds.add(run.report, run.traffic, run.latencies[0]!);
+    }
+    if (rounds.count > 0) {
+      sides.push(rounds.result());
+    }
+  }
+  return finish({ sides, signalStatus }, plan, options, io);
+}
+
+/** Asks and checks as on a real machine; nothing is moved. */
+async function planOf(machine: TransferMachine, options: BenchCommandOptions, io: Io): Promise<Plan> {
+  const ends = endsOf(machine, options);
+  const writtenEnd = options.mode === 'read' ? undefined : ends.at(-1);
+  const choice = chosenRoute(machine, options, ends, io);
+  if (writtenEnd !== undefined && writtenEnd.atStake !== 'nothing') {
+    await confirmWrite(io, options.yes, writtenEnd, "the load's data");
+  }
+  const targets: BlockTarget[] = [];
+  const spans: Span[] = [];
+  try {
+    for (const end of ends) {
+      targets.push(end.open({ write: end === writtenEnd, depth: options.depth }).target);
+    }
+    const { depth, sides } = sidesOf(machine, options, choice, targets, spans);
+    const smallest = Math.min(...targets.map(({ sizeBytes }) => sizeBytes));
+    const areaBytes = options.size ?? smallest;
+    checkLoad(options, targets, depth, sides, areaBytes);
+    const name = choice.provider === null ? null : nameOf(machine, choice.provider);
+    return {
+      choice,
+      depth,
+      areaBytes,
+      sides: sides.map(({ label, span }) => ({
+        label,
+        memory:
+          span.kind === 'peer' && name !== null
+            ? { kind: 'bar', name, bar: 0 }
+            : { kind: 'host', node: null },
+      })),
+    };
+  } finally {
+    for (const target of targets) {
+      await target.close();
+    }
+    for (const span of spans) {
+      span.close();
+    }
+  }
+}
+
+/** The same refusals as for a load on the real machine. @throws {CopyError} COPY_SETUP, COPY_RANGE */
+function checkLoad(
+  options: BenchCommandOptions,
+  targets: readonly BlockTarget[],
+  depth: number,
+  sides: readonly LoadSide[],
+  areaBytes: number,
+): void {
+  const source = targets[0]!;
+  const target = targets.at(-1)!;
+  const work = { next: () => false };
+  new Load({
+    source,
+    target,
+    pattern: {
+      mode: options.mode,
+      blockBytes: options.block,
+      offsetBytes: 0,
+      areaBytes,
+      isRandom: options.random === true,
+      seed: options.seed,
+      readPercent: options.readPercent,
+      count: options.count,
+      durationNs: (options.seconds ?? DEFAULT_SECONDS) * 1e9,
+    },
+    depth,
+    sides,
+    rounds: options.rounds ?? 1,
+    nowNs,
+  });
+  for (const { span } of sides) {
+    new Transfer({ source, target, span, chunkBytes: options.block, depth, work, nowNs });
+  }
+}
+
+/** As the lab file calls the function; its address where it has no name. */
+function nameOf(machine: TransferMachine, bdf: string): string {
+  const { index } = machine.routeFacts();
+  const fn = index.machine.functions.find((each) => each.bdf === bdf);
+  return fn?.bdf ?? bdf;
+}
+
+function workloadFor(plan: Plan, side: Side, options: BenchCommandOptions): LabWorkload {
+  const { count } = options;
+  const seconds = options.seconds ?? (count === undefined ? DEFAULT_SECONDS : undefined);
+  const durationPs = seconds === undefined ? null : Math.ceil(seconds * PS_PER_SECOND);
+  return {
+    durationPs,
+    warmUpPs: durationPs === null || count !== undefined ? 0 : Math.min(WARM_UP_MAX_PS, Math.ceil(durationPs / 10)),
+    memoryLoads: [],
+    streams: [streamFor(plan, side, options)],
+  };
+}
+
+function streamFor(plan: Plan, { memory }: Side, options: BenchCommandOptions): LabStream {
+  const [device = '', target = ''] = options.targets;
+  const common = {
+    name: options.mode,
+    startPs: 0,
+    stopPs: null,
+    rateGBs: null,
+    duty: null,
+    count: options.count ?? null,
+    sizeBytes: null,
+    jobs: 1,
+    blocks: [{ sizeBytes: options.block, share: 1 }],
+    pattern: options.random === true ? ('random' as const) : ('sequential' as const),
+    depth: plan.depth,
+    areaBytes: plan.areaBytes,
+    cpu: options.cpu ?? ('kernel' as const),
+    device,
+  };
+  switch (options.mode) {
+    case 'copy':
+      return { ...common, kind: 'copy', target, via: memory };
+    case 'mixed':
+      return { ...common, kind: 'mix', memory, readPercent: options.readPercent };
+    default:
+      return { ...common, kind: options.mode, memory };
+  }
+}
+
+/** Rounds of one side, as the load generator of the real machine tells them. */
+class Rounds {
+  readonly #label: string;
+  readonly #mode: BenchCommandOptions['mode'];
+  readonly #rounds: RoundResult[] = [];
+  readonly #latency = new LatencyHistogram();
+  readonly #traffic: LabTraffic[] = [];
+  #report: WorkloadReport | undefined;
+
+  constructor(label: string, mode: BenchCommandOptions['mode']) {
+    this.#label = label;
+    this.#mode = mode;
+  }
+
+  get count(): number {
+    return this.#rounds.length;
+  }
+
+  add(report: WorkloadReport, traffic: LabTraffic, latency: LatencyHistogram): void {
+    const [stream] = report.streams;
+    this.#rounds.push({
+      items: stream!.requests,
+      bytes: stream!.bytes,
+      elapsedNs: report.measuredPs / 1000,
+      bytesPerSecond: stream!.goodputGBs * 1e9,
+      itemsPerSecond: stream!.iops,
+    });
+    this.#latency.merge(latency);
+    this.#traffic.push(traffic);
+    this.#report = report;
+  }
+
+  result(): MeasuredSide {
+    const none = new LatencyHistogram().summary();
+    const item = this.#latency.summary();
+    return {
+      result: {
+        label: this.#label,
+        rounds: this.#rounds,
+        bytesPerSecond: median(this.#rounds.map(({ bytesPerSecond }) => bytesPerSecond)),
+        itemsPerSecond: median(this.#rounds.map(({ itemsPerSecond }) => itemsPerSecond)),
+        // Parts of a copy and of a mix are not measured apart.
+        latency: {
+          read: this.#mode === 'read' ? item : none,
+          write: this.#mode === 'write' ? item : none,
+          item,
+        },
+      },
+      traffic: sumTraffic(this.#traffic),
+      report: this.#report!,
+    };
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half]! : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
+}
+
+function ratioOf([first, second]: readonly MeasuredSide[]): number | null {
+  const by = second?.result.bytesPerSecond ?? 0;
+  return first === undefined || by === 0 || first.result.bytesPerSecond === 0
+    ? null
+    : first.result.bytesPerSecond / by;
+}
+
+async function finish(outcome: Outcome, plan: Plan, options: BenchCommandOptions, io: Io): Promise<number> {
+  const { sides, signalStatus } = outcome;
+  const failed = sides.find(({ report }) => report.streams[0]!.failures > 0);
+  const status = signalStatus ?? (failed === undefined ? 0 : EXIT_FAILED);
+  io.exitWith?.(status);
+  if (failed !== undefined) {
+    const { failures, failure } = failed.report.streams[0]!;
+    io.err(
+      `peerlane: ${failures} requests failed with ${failed.result.label}, the first: ${printable(failure ?? '')}; \`peerlane check\` shows the verdict [COPY_FAILED]\n`,
+    );
+  }
+  if (signalStatus !== undefined) {
+    io.err('peerlane: stopped; the figures are of the time until then [COPY_STOPPED]\n');
+  }
+  if (options.json === true) {
+    await io.out(`${JSON.stringify(json(outcome, plan, options, status), null, 2)}\n`);
+  } else {
+    for (const line of text(sides, plan, options, io)) {
+      await io.out(`${line}\n`);
+    }
+  }
+  return status;
+}
+
+function* text(
+  sides: readonly MeasuredSide[],
+  { choice, depth }: Plan,
+  options: BenchCommandOptions,
+  io: Io,
+): Generator<string> {
+  const style = styleFor(io);
+  yield* headLines(choice, depth, options);
+  const [first] = sides;
+  if (first !== undefined) {
+    yield timeLine(first.report);
+  }
+  for (const { result, traffic, report } of sides) {
+    const items = result.rounds.reduce((sum, round) => sum + round.items, 0);
+    const bytes = result.rounds.reduce((sum, round) => sum + round.bytes, 0);
+    yield `${result.label}: ${(result.bytesPerSecond / 1e9).toFixed(3)} GB/s, ${Math.round(result.itemsPerSecond)} requests/s (${items} requests, ${formatBytes(bytes)})`;
+    yield `  ${limiterLine(report, style)}`;
+    yield `  processor: ${report.cpu.cores.toFixed(2)} cores`;
+    for (const line of traffic === null ? [] : trafficLines(traffic)) {
+      yield `  ${line}`;
+    }
+  }
+  const ratio = ratioOf(sides);
+  if (ratio !== null) {
+    yield `ratio: peer memory is ${ratio.toFixed(2)} times host memory`;
+  }
+  const table = latencyTable(
+    sides.flatMap(({ result }) =>
+      options.mode === 'mixed'
+        ? [[`  ${result.label.startsWith('peer') ? 'peer' : 'host'} request`, result.latency.item] as const]
+        : options.mode === 'copy'
+          ? [[`  ${result.label.startsWith('peer') ? 'peer' : 'host'} copy`, result.latency.item] as const]
+          : latencyRows(result),
+    ),
+  );
+  yield table.trimEnd();
+}
+
+/** The contract of `bench --json`, as on a real machine and with what only a simulated one knows. */
+function json(
+  { sides, signalStatus }: Outcome,
+  plan: Plan,
+  options: BenchCommandOptions,
+  exitStatus: number,
+): Record<string, unknown> {
+  const failed = sides.find(({ report }) => report.streams[0]!.failures > 0);
+  return {
+    ...benchHead(plan.choice, plan.depth, options),
+    outcome: signalStatus !== undefined ? 'stopped' : failed === undefined ? 'done' : 'failed',
+    isSimulated: true,
+    time: 'virtual',
+    engine: sides[0]?.report.engine ?? null,
+    platform: sides[0]?.report.platform ?? null,
+    sides: sides.map(({ result, traffic, report }) => ({ ...result, traffic, workload: report })),
+    ratio: ratioOf(sides),
+    failure: null,
+    failedSide: failed?.result.label ?? null,
+    exitStatus,
+  };
+}
