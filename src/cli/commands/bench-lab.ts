@@ -13,6 +13,7 @@ import {
 } from '../../lab/index.ts';
 import {
   LatencyHistogram,
+  type LatencySummary,
   Load,
   type LoadSide,
   type RouteChoice,
@@ -138,7 +139,7 @@ async function planOf(machine: TransferMachine, options: BenchCommandOptions, io
     const smallest = Math.min(...targets.map(({ sizeBytes }) => sizeBytes));
     const areaBytes = options.size ?? smallest;
     checkLoad(options, targets, depth, sides, areaBytes);
-    const name = choice.provider === null ? null : nameOf(machine, choice.provider);
+    const { provider } = choice;
     return {
       choice,
       depth,
@@ -146,8 +147,8 @@ async function planOf(machine: TransferMachine, options: BenchCommandOptions, io
       sides: sides.map(({ label, span }) => ({
         label,
         memory:
-          span.kind === 'peer' && name !== null
-            ? { kind: 'bar', name, bar: 0 }
+          span.kind === 'peer' && provider !== null
+            ? { kind: 'bar', name: provider, bar: 0 }
             : { kind: 'host', node: null },
       })),
     };
@@ -194,13 +195,6 @@ function checkLoad(
   for (const { span } of sides) {
     new Transfer({ source, target, span, chunkBytes: options.block, depth, work, nowNs });
   }
-}
-
-/** As the lab file calls the function; its address where it has no name. */
-function nameOf(machine: TransferMachine, bdf: string): string {
-  const { index } = machine.routeFacts();
-  const fn = index.machine.functions.find((each) => each.bdf === bdf);
-  return fn?.bdf ?? bdf;
 }
 
 function workloadFor(plan: Plan, side: Side, options: BenchCommandOptions): LabWorkload {
@@ -360,16 +354,18 @@ function* text(
   if (ratio !== null) {
     yield `ratio: peer memory is ${ratio.toFixed(2)} times host memory`;
   }
-  const table = latencyTable(
-    sides.flatMap(({ result }) =>
-      options.mode === 'mixed'
-        ? [[`  ${result.label.startsWith('peer') ? 'peer' : 'host'} request`, result.latency.item] as const]
-        : options.mode === 'copy'
-          ? [[`  ${result.label.startsWith('peer') ? 'peer' : 'host'} copy`, result.latency.item] as const]
-          : latencyRows(result),
-    ),
-  );
+  const table = latencyTable(sides.flatMap(({ result }) => rowsOf(result, options.mode)));
   yield table.trimEnd();
+}
+
+function rowsOf(
+  side: SideResult,
+  mode: BenchCommandOptions['mode'],
+): readonly (readonly [string, LatencySummary])[] {
+  const short = side.label.startsWith('peer') ? 'peer' : 'host';
+  return mode === 'copy' || mode === 'mixed'
+    ? [[`  ${short} ${mode === 'copy' ? 'copy' : 'request'}`, side.latency.item]]
+    : latencyRows(side);
 }
 
 /** The contract of `bench --json`, as on a real machine and with what only a simulated one knows. */

@@ -108,7 +108,12 @@ export class LabTransferMachine implements TransferMachine, Simulation {
     const measuredPs = measuredNs * 1000;
     return this.machine.fabric.timing === null
       ? null
-      : makeReport(this.machine, [], { isComplete: true, measuredPs, elapsedPs: measuredPs });
+      : makeReport(this.machine, [], {
+          isComplete: true,
+          isCached: false,
+          measuredPs,
+          elapsedPs: measuredPs,
+        });
   }
 
   traffic(): LabTraffic {

@@ -16,7 +16,7 @@ const CHUNK_BYTES = 1 << 20;
 const CHUNK_PAGES = CHUNK_BYTES / PAGE_BYTES;
 
 /** What a page of an extent memory holds. */
-const PAGE = { BACKGROUND: 0, BYTES: 1, PATTERN: 2, ZERO: 3 } as const;
+const PAGE = { ZERO: 0, BYTES: 1, PATTERN: 2 } as const;
 
 /** Content that is there before anybody has written: byte i of the memory is byte `position + i` of the stream. */
 export interface Background {
@@ -24,11 +24,23 @@ export interface Background {
   readonly position: number;
 }
 
+/** What is known of the pages of 1 MiB. There is none until one of them changes. */
 class Chunk {
   readonly kinds = new Uint8Array(CHUNK_PAGES);
   readonly seeds = new Uint32Array(CHUNK_PAGES);
   readonly positions = new Float64Array(CHUNK_PAGES);
   bytes: Uint8Array | null = null;
+
+  /** A number of pages become the background that begins at `position`. */
+  setBackground(page: number, count: number, background: Background | null, position: number): void {
+    this.kinds.fill(background === null ? PAGE.ZERO : PAGE.PATTERN, page, page + count);
+    if (background !== null) {
+      this.seeds.fill(background.seed, page, page + count);
+      for (let i = 0; i < count; i++) {
+        this.positions[page + i] = background.position + position + i * PAGE_BYTES;
+      }
+    }
+  }
 }
 
 export class Memory {
@@ -251,16 +263,16 @@ export class Memory {
   /** A page without its bytes; `place` is shared, so use it before the next call. */
   #placeOf(offset: number): typeof place {
     const chunk = this.#chunks.get(Math.floor(offset / CHUNK_BYTES));
-    const page = Math.floor((offset % CHUNK_BYTES) / PAGE_BYTES);
-    place.kind = chunk === undefined ? PAGE.BACKGROUND : chunk.kinds[page]!;
-    if (place.kind === PAGE.BACKGROUND) {
+    if (chunk === undefined) {
       const background = this.#background;
       place.kind = background === null ? PAGE.ZERO : PAGE.PATTERN;
       place.seed = background === null ? 0 : background.seed;
       place.position = background === null ? 0 : background.position + (offset - (offset % PAGE_BYTES));
-    } else if (place.kind === PAGE.PATTERN) {
-      place.seed = chunk!.seeds[page]!;
-      place.position = chunk!.positions[page]!;
+    } else {
+      const page = Math.floor((offset % CHUNK_BYTES) / PAGE_BYTES);
+      place.kind = chunk.kinds[page]!;
+      place.seed = chunk.seeds[page]!;
+      place.position = chunk.positions[page]!;
     }
     return place;
   }
@@ -289,35 +301,30 @@ export class Memory {
 
   /**
    * Whole pages that are not stored, without their bytes being made: as many as follow each other in one chunk of both memories.
-   * The page at `offset` is one. In flow mode most of the time is this loop (bench/timing/flow.bench.mjs).
+   * The page at `offset` is one. In flow mode this was most of the time (bench/timing/flow.bench.mjs).
    * @returns bytes
    */
   #copyPlaces(offset: number, target: Memory, targetOffset: number, lengthMax: number): number {
     const from = this.#chunks.get(Math.floor(offset / CHUNK_BYTES));
     const into = target.#chunkAt(targetOffset);
-    const firstPage = (offset % CHUNK_BYTES) / PAGE_BYTES;
-    const intoPage = (targetOffset % CHUNK_BYTES) / PAGE_BYTES;
-    const background = this.#background;
-    const pages = Math.min(
-      CHUNK_PAGES - firstPage,
-      CHUNK_PAGES - intoPage,
-      Math.floor(lengthMax / PAGE_BYTES),
-    );
+    const first = (offset % CHUNK_BYTES) / PAGE_BYTES;
+    const intoFirst = (targetOffset % CHUNK_BYTES) / PAGE_BYTES;
+    const pages = Math.min(CHUNK_PAGES - first, CHUNK_PAGES - intoFirst, Math.floor(lengthMax / PAGE_BYTES));
+    if (from === undefined) {
+      into.setBackground(intoFirst, pages, this.#background, offset);
+      return pages * PAGE_BYTES;
+    }
+    if (from.bytes === null && pages === CHUNK_PAGES) {
+      into.kinds.set(from.kinds);
+      into.seeds.set(from.seeds);
+      into.positions.set(from.positions);
+      return CHUNK_BYTES;
+    }
     let page = 0;
-    for (; page < pages; page++) {
-      let kind: number = from === undefined ? PAGE.BACKGROUND : from.kinds[firstPage + page]!;
-      if (kind === PAGE.PATTERN) {
-        into.seeds[intoPage + page] = from!.seeds[firstPage + page]!;
-        into.positions[intoPage + page] = from!.positions[firstPage + page]!;
-      } else if (kind === PAGE.BYTES) {
-        break;
-      } else if (kind === PAGE.BACKGROUND) {
-        kind = background === null ? PAGE.ZERO : PAGE.PATTERN;
-        into.seeds[intoPage + page] = background === null ? 0 : background.seed;
-        into.positions[intoPage + page] =
-          background === null ? 0 : background.position + offset + page * PAGE_BYTES;
-      }
-      into.kinds[intoPage + page] = kind;
+    for (; page < pages && from.kinds[first + page] !== PAGE.BYTES; page++) {
+      into.kinds[intoFirst + page] = from.kinds[first + page]!;
+      into.seeds[intoFirst + page] = from.seeds[first + page]!;
+      into.positions[intoFirst + page] = from.positions[first + page]!;
     }
     return page * PAGE_BYTES;
   }
@@ -340,6 +347,7 @@ export class Memory {
     let chunk = this.#chunks.get(index);
     if (chunk === undefined) {
       chunk = new Chunk();
+      chunk.setBackground(0, CHUNK_PAGES, this.#background, index * CHUNK_BYTES);
       this.#chunks.set(index, chunk);
     }
     return chunk;

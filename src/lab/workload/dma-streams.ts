@@ -44,7 +44,11 @@ export class DmaStream extends Stream implements DmaSink {
     this.#reach = reach(machine, this.#member, this.#place);
     this.#offsets = new Offsets(areaBytes, pattern === 'random', this.random);
     this.#largestBytes = Math.max(...blocks.map(({ sizeBytes }) => sizeBytes));
-    this.#local = Memory.extents(Math.min(LOCAL_BYTES_MAX, this.#largestBytes * this.slotCount));
+    // What it writes is a pattern, so that it can be told from memory that nobody wrote to.
+    this.#local = Memory.extents(
+      Math.min(LOCAL_BYTES_MAX, this.#largestBytes * this.slotCount),
+      this.#isWrite ? { seed: context.seed, position: 0 } : null,
+    );
     this.route = {
       kind: this.#place.provider === null ? 'host' : 'p2p',
       provider: this.#place.provider,

@@ -31,7 +31,7 @@ export interface StreamRoute {
   readonly verdict: string | null;
 }
 
-const EVENT = { ASK: 0, SUBMIT: 1, COMPLETE: 2 } as const;
+const EVENT = { ASK: 0, SUBMIT: 1, COMPLETE: 2, WOKEN: 3 } as const;
 
 /** One thread of the processor. */
 class Thread {
@@ -81,6 +81,8 @@ export abstract class Stream implements EventHandler {
   readonly #perJob: number;
   readonly #threads: Thread[];
   readonly #costPs: number;
+  /** From the completion until the thread looks at it. */
+  readonly #wakePs: number;
   readonly #startedPs: Float64Array;
   readonly #sizes: Float64Array;
   readonly #isBusy: Uint8Array;
@@ -117,6 +119,7 @@ export abstract class Stream implements EventHandler {
     this.#threads = Array.from({ length: description.jobs }, () => new Thread());
     this.#costPs =
       1000 * (options.requestNs ?? requestCostNs(options.cpu, context.cpu));
+    this.#wakePs = options.cpu === 'kernel' ? context.cpu.interruptNs * 1000 : 0;
     this.#startedPs = new Float64Array(this.#slotCount);
     this.#sizes = new Float64Array(this.#slotCount);
     this.#isBusy = new Uint8Array(this.#slotCount);
@@ -187,6 +190,9 @@ export abstract class Stream implements EventHandler {
       case EVENT.COMPLETE:
         this.#complete(slot);
         return;
+      case EVENT.WOKEN:
+        this.#handle(slot);
+        return;
       default:
         this.onStep(code, slot);
         return;
@@ -224,6 +230,15 @@ export abstract class Stream implements EventHandler {
       this.#sizes[slot] = 0;
       return;
     }
+    if (this.#wakePs > 0) {
+      this.queue.schedule(this.queue.nowPs + this.#wakePs, this, EVENT.WOKEN, slot);
+    } else {
+      this.#handle(slot);
+    }
+  }
+
+  /** The thread looks at a completion. */
+  #handle(slot: number): void {
     const donePs = this.#threads[this.jobOf(slot)]!.run(this.queue.nowPs, this.#costPs / 2);
     this.queue.schedule(donePs, this, EVENT.COMPLETE, slot);
   }
