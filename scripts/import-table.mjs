@@ -24,6 +24,7 @@ export const importTable = {
     'topology',
     'p2pdma',
     'advice',
+    'report',
     'mm',
     'fabric',
     'devices',

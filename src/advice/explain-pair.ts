@@ -111,7 +111,8 @@ function wayOf(index: MachineIndex, verdict: KernelVerdict, physical: PhysicalRo
 /** Deeper than buses can be nested. */
 const DEPTH_MAX = 256;
 
-function wayUp(index: MachineIndex, start: MachineFunction): Bdf[] {
+/** A function and every bridge above it, up to the root port. */
+export function wayUp(index: MachineIndex, start: MachineFunction): Bdf[] {
   const chain = [start.bdf];
   let owner = physicalOf(index, start);
   while (owner.parent != null && chain.length < DEPTH_MAX) {

@@ -18,6 +18,7 @@ import {
   TAR_BYTES_MAX,
 } from '../topology/index.ts';
 import type { Io } from './io.ts';
+import type { RunningLab } from './lab/boot.ts';
 
 export interface MachineOptions {
   readonly machine?: string;
@@ -45,6 +46,11 @@ const INPUT_BYTES_MAX = 256 * 2 ** 20;
  * @throws {LabError} a lab file with mistakes
  */
 export async function loadMachine(options: MachineOptions, io: Pick<Io, 'err'>): Promise<Machine> {
+  return (await machineOfSource(await openMachine(options), io)).machine;
+}
+
+/** The same, with the lab that it is of, running; null for every other input. */
+export async function loadMachineAndLab(options: MachineOptions, io: Pick<Io, 'err'>): Promise<ReadMachine> {
   return machineOfSource(await openMachine(options), io);
 }
 
@@ -69,7 +75,7 @@ export async function openMachine(options: MachineOptions): Promise<MachineSourc
 
 /** `live`, or the path of anything that describes a machine. */
 export async function readMachine(where: string, io: Pick<Io, 'err'>): Promise<Machine> {
-  return machineOfSource(await openPath(where), io);
+  return (await machineOfSource(await openPath(where), io)).machine;
 }
 
 /** A file that a person says is a lab: what is wrong with it is told as of a lab. */
@@ -128,8 +134,15 @@ async function labText(bytes: Uint8Array): Promise<string | undefined> {
   }
 }
 
-async function machineOfSource(source: MachineSource, io: Pick<Io, 'err'>): Promise<Machine> {
-  const machine = await readSource(source, io);
+export interface ReadMachine {
+  readonly machine: Machine;
+  readonly lab: RunningLab | null;
+}
+
+async function machineOfSource(source: MachineSource, io: Pick<Io, 'err'>): Promise<ReadMachine> {
+  const read =
+    source.kind === 'lab' ? await bootedLab(source, io) : { machine: readSource(source), lab: null };
+  const { machine } = read;
   if (machine.functions.length === 0) {
     throw new InputError('INPUT_NO_PCI', {
       message: `${source.kind === 'live' ? 'this machine' : source.path} has no PCI functions`,
@@ -140,21 +153,25 @@ async function machineOfSource(source: MachineSource, io: Pick<Io, 'err'>): Prom
       detail: { where: source.path },
     });
   }
-  return machine;
+  return read;
 }
 
-async function readSource(source: MachineSource, io: Pick<Io, 'err'>): Promise<Machine> {
+async function bootedLab(
+  source: MachineSource & { readonly kind: 'lab' },
+  io: Pick<Io, 'err'>,
+): Promise<ReadMachine> {
+  const { bootLab, machineOf, warnOfBoot } = await import('./lab/boot.ts');
+  const lab = bootLab(source.path, source.text);
+  warnOfBoot(lab, io);
+  return { machine: machineOf(lab), lab };
+}
+
+function readSource(source: Exclude<MachineSource, { readonly kind: 'lab' }>): Machine {
   switch (source.kind) {
     case 'live':
       return readSysfs(liveTree(), { kind: 'live', label: 'live', gunzip: boundedGunzip });
     case 'sysroot':
       return readSysroot(directoryTree(source.path), source.path);
-    case 'lab': {
-      const { bootLab, machineOf, warnOfBoot } = await import('./lab/boot.ts');
-      const lab = bootLab(source.path, source.text);
-      warnOfBoot(lab, io);
-      return machineOf(lab);
-    }
     case 'snapshot':
       return recognise(source.bytes) === 'tar'
         ? readSysfs(archiveTree(source.bytes, source.path), {

@@ -92,16 +92,17 @@ export class Dram {
    * Lays a memory over a free range.
    * @param alignBytes a power of two; at least a page is used
    * @param endMax the range ends at or below this address
+   * @param startMin where there is room, the range begins at or above this address
    * @throws {MappingError} DMA_NO_MEMORY
    */
-  allocate(memory: Memory, alignBytes: number, numaNode: number | null, endMax: number): DramRegion {
+  allocate(memory: Memory, alignBytes: number, numaNode: number | null, endMax: number, startMin = 0): DramRegion {
     const need = Math.max(1, Math.ceil(memory.sizeBytes / PAGE_BYTES)) * PAGE_BYTES;
     const align = Math.max(alignBytes, PAGE_BYTES);
     for (const node of this.#nodes) {
       if (numaNode !== null && node.numaNode !== numaNode) {
         continue;
       }
-      const start = this.#freeRange(node, need, align, endMax);
+      const start = this.#freeRange(node, need, align, endMax, startMin);
       if (start !== undefined) {
         const region: DramRegion = {
           start,
@@ -114,6 +115,9 @@ export class Dram {
         this.#generation++;
         return region;
       }
+    }
+    if (startMin > 0) {
+      return this.allocate(memory, alignBytes, numaNode, endMax);
     }
     throw new MappingError('DMA_NO_MEMORY', {
       message: `no ${need} contiguous bytes of host memory are free${numaNode === null ? '' : ` on NUMA node ${numaNode}`}`,
@@ -132,9 +136,9 @@ export class Dram {
     }
   }
 
-  #freeRange(node: DramRegion, need: number, align: number, endMax: number): number | undefined {
+  #freeRange(node: DramRegion, need: number, align: number, endMax: number, startMin: number): number | undefined {
     // The first page is never given out: a null address stays one.
-    let from = Math.max(node.start, PAGE_BYTES);
+    let from = Math.max(node.start, PAGE_BYTES, startMin);
     const end = Math.min(node.end, endMax);
     for (const { start, end: taken } of this.#allocations) {
       if (taken <= from || start >= node.end) {

@@ -10,4 +10,5 @@ export * from './import/index.ts';
 export * from './machine/index.ts';
 export * from './qemu/index.ts';
 export * from './reproduce/index.ts';
+export * from './trace/index.ts';
 export * from './workload/index.ts';

@@ -14,6 +14,10 @@ export interface DeviceTiming {
   readonly tags: number;
   /** Writes of 64 bytes that its engine makes in a second; see `engineOccupancy`. Reads are limited by tags. */
   readonly transactionsPerSecond: number | null;
+  /** What makes bursts of its writes before they become packets; null: nothing that limits. */
+  readonly writeBursts: BurstTiming | null;
+  /** What takes the data of its reads, in bursts of one read request each. */
+  readonly readBursts: BurstTiming | null;
   readonly writeGBs: number | null;
   readonly readGBs: number | null;
   /**
@@ -40,6 +44,16 @@ export interface DeviceTiming {
   readonly note: string;
   /** Calibration rows that set a constant of it. */
   readonly setBy: readonly string[];
+}
+
+/** An engine that moves data in bursts of its inner bus: each costs a time and a time a byte, each transfer one more. */
+export interface BurstTiming {
+  /** Infinity: a packet is a burst. */
+  readonly burstBytes: number;
+  readonly burstNs: number;
+  readonly nsPerByte: number;
+  /** Of a write; of reads each request packet is a transfer. */
+  readonly transferNs: number;
 }
 
 /** The media and controller of a drive. Times are nanoseconds, rates GB/s, sizes bytes. */
@@ -150,6 +164,16 @@ export function readEngine(
     chunkBytes,
     overheadBytes,
   );
+}
+
+/** GB/s of transfers that pass in bursts; Infinity where there are none. */
+export function burstGoodputGBs(bursts: BurstTiming | null, transferBytes: number): number {
+  if (bursts === null) {
+    return Number.POSITIVE_INFINITY;
+  }
+  const { burstBytes, burstNs, nsPerByte, transferNs } = bursts;
+  const padded = Math.ceil(transferBytes / 4) * 4;
+  return transferBytes / (transferNs + Math.ceil(transferBytes / burstBytes) * burstNs + padded * nsPerByte);
 }
 
 /** GB/s of transfers that an engine cuts into full packets and a rest; Infinity for no engine. */

@@ -13,6 +13,7 @@ import type {
   PlatformTiming,
   SocketTiming,
 } from './platform-timing.ts';
+import { GPU_STAGING } from './staging.ts';
 
 const MIB = 1024 * 1024;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -101,12 +102,16 @@ export const CPU: CpuTiming = {
   kernelRequestNs: 5000,
   polledRequestNs: 1000,
   gpuDirectRequestNs: 65_000,
+  stagingSyncNs: GPU_STAGING.syncNs,
   copyGBs: 10,
   mmioStoreGBs: 9.6,
   mmioLoadBytes: 64,
   mmioLoadsInFlight: 5,
   interruptNs: 2000,
 };
+
+/** Servers, whose cores are slower than those of the workstation of C13: C17 other_switch. */
+export const SERVER_CPU: CpuTiming = { ...CPU, stagingSyncNs: 23_500 };
 
 /** Efficiencies and weight of section 11. */
 export function memory(type: string, channelsPerSocket: number, ddioMiB: number): MemoryTiming {
@@ -147,6 +152,7 @@ const BASE: Required<Changes> = {
   mmioNs: 100,
   dllpModel: 'symbol',
   completion: WHOLE_COMPLETIONS,
+  hostBothWaysShare: 1,
   peers: CAUTIOUS_PEERS,
   iommu: IOMMU,
   memory: memory('ddr4-3200', 8, 0),

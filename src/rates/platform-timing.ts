@@ -20,6 +20,11 @@ export interface PlatformTiming {
   readonly mmioNs: number;
   readonly dllpModel: DllpModel;
   readonly completion: CompletionTiming;
+  /**
+   * Share of a root port's rate that is left in each direction while devices below it write to host memory and read from it at
+   * once. 1: all.
+   */
+  readonly hostBothWaysShare: number;
   readonly peers: PeerTiming;
   readonly iommu: IommuTiming;
   readonly memory: MemoryTiming;
@@ -98,6 +103,8 @@ export interface CpuTiming {
   readonly polledRequestNs: number;
   /** The same of a request that moves data straight to a GPU through a file system (GPUDirect Storage). */
   readonly gpuDirectRequestNs: number;
+  /** What the runtime of a GPU takes between two chunks that it stages through memory. */
+  readonly stagingSyncNs: number;
   /** One core copying. */
   readonly copyGBs: number;
   /** One core storing to a BAR with write combining. */

@@ -3,6 +3,7 @@ import { InputError } from '../base/index.ts';
 import {
   CAUTIOUS_PEERS,
   CONSUMER_2016_PEERS,
+  CPU,
   INTEL_CLIENT_PEERS,
   LINE_COMPLETIONS,
   like,
@@ -11,6 +12,7 @@ import {
   ONE_SOCKET,
   platform,
   SERIAL_WALK_IOMMU,
+  SERVER_CPU,
   socket,
   XEON_E5_PEERS,
   XEON_SCALABLE_PEERS,
@@ -64,11 +66,13 @@ const sandyBridge = platform(
   {
     name: 'intel-xeon-snb',
     basis: 'calibrated',
-    setBy: ['C02', 'C04', 'C09'],
+    setBy: ['C02', 'C03', 'C04', 'C09'],
     note: 'Xeon E5 (2012): latencies by C04, IOMMU by C09; peer caps as Broadwell',
   },
   {
+    cpu: SERVER_CPU,
     completion: LINE_COMPLETIONS,
+    hostBothWaysShare: 0.76,
     peers: XEON_E5_PEERS,
     iommu: SERIAL_WALK_IOMMU,
     memory: memory('ddr3-1600', 4, 1.5),
@@ -100,6 +104,7 @@ const broadwell = like(
   },
   {
     dllpModel: 'pciebench',
+    hostBothWaysShare: 1,
     iommu: intelClient.iommu,
     memory: memory('ddr4-2400', 4, 2.5),
     socket: socket(2, 16, 9.6, 6),
@@ -125,6 +130,7 @@ const skylake = platform(
     note: 'Xeon Scalable, first and second generation (2017, 2019): link rate in packets of 64 bytes',
   },
   {
+    cpu: SERVER_CPU,
     peers: XEON_SCALABLE_PEERS,
     memory: memory('ddr4-2666', 6, 4),
     socket: socket(2, 16, 10.4, 10),
@@ -182,7 +188,12 @@ const zen1 = platform(
     setBy: [],
     note: 'EPYC 7001 (2017): root complex as Zen 2, which the specification puts together with it',
   },
-  { peers: ZEN_EARLY_PEERS, memory: memory('ddr4-2666', 8, 0), socket: socket(4, 16, 10.667) },
+  {
+    cpu: SERVER_CPU,
+    peers: ZEN_EARLY_PEERS,
+    memory: memory('ddr4-2666', 8, 0),
+    socket: socket(4, 16, 10.667),
+  },
 );
 
 const zen2 = like(
@@ -190,7 +201,7 @@ const zen2 = like(
   {
     name: 'amd-zen2',
     basis: 'calibrated',
-    setBy: ['C14'],
+    setBy: ['C14', 'C17'],
     note: 'EPYC 7002 (2019): shares of the link by C14, within and between sockets',
   },
   { memory: memory('ddr4-3200', 8, 0), socket: socket(4, 16, 16) },
@@ -251,7 +262,7 @@ const threadrippers = EPYC.map((parent, index) => {
       setBy: index === 3 ? ['C13'] : [],
       note: `Threadripper: the root complex of ${parent.name}, one socket, ${channels} channels`,
     },
-    { memory: memory(type, channels, 0), socket: ONE_SOCKET },
+    { cpu: CPU, memory: memory(type, channels, 0), socket: ONE_SOCKET },
   );
 });
 
@@ -264,7 +275,7 @@ const ryzens = EPYC.map((parent, index) =>
       setBy: [],
       note: `Ryzen: the root complex of ${parent.name}, one socket, 2 channels`,
     },
-    { memory: memory(CLIENT_MEMORY[index]!, 2, 0), socket: ONE_SOCKET },
+    { cpu: CPU, memory: memory(CLIENT_MEMORY[index]!, 2, 0), socket: ONE_SOCKET },
   ),
 );
 

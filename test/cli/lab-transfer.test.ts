@@ -1,4 +1,4 @@
-/** `copy` and `bench` on labs: the same commands, routes and refusals as on a real machine, and bytes instead of times. */
+/** `copy` and `bench` on labs: the same commands, routes and refusals as on a real machine, in virtual time. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { scratchFolder } from './inputs.ts';
@@ -21,6 +21,8 @@ interface CopyJson {
   readonly trust: string;
   readonly copiedBytes: number;
   readonly bytesPerSecond: number | null;
+  readonly engine?: string;
+  readonly limiter: { readonly text: string } | null;
   readonly route: { readonly kind: string; readonly provider: string | null; readonly isFallback: boolean };
   readonly verify: { readonly outcome: string; readonly comparedBytes: number } | null;
   readonly traffic: {
@@ -56,14 +58,47 @@ describe('peerlane copy on a lab', () => {
       trust: 'verified',
       copiedBytes: 8 * MIB,
       isSimulated: true,
-      bytesPerSecond: null,
-      latencyNs: null,
+      time: 'virtual',
+      engine: 'flow',
       route: { kind: 'peer', provider: '0000:03:00.0' },
       verify: { outcome: 'equal', comparedBytes: 8 * MIB },
       traffic: { dramBytes: 0, rootPortBytes: 0 },
     });
     expect(links(result)).toEqual({ sw0: [0, 0], nvme0: [8 * MIB, 0], nvme1: [0, 8 * MIB] });
     expect(result.traffic.controlBytes.dramBytes).toBeGreaterThan(0);
+  });
+
+  it('takes the time that the machine would take: what is slowest decides, and is named', async () => {
+    const result = await copyJson(LAB, 'nvme0', 'nvme1', '--size', '64M');
+    // Media of a Gen3 drive: 3.4 GB/s read, 2.8 GB/s written.
+    expect(result.bytesPerSecond).toBeGreaterThan(2.5e9);
+    expect(result.bytesPerSecond).toBeLessThanOrEqual(2.8e9);
+    expect(result.limiter?.text).toContain('media of nvme1');
+    expect(await copyJson(LAB, 'nvme0', 'nvme1', '--size', '64M')).toEqual(result);
+  });
+
+  it('takes about the same by either engine, and --engine says which', async () => {
+    const [flow, tlp] = await Promise.all(
+      ['flow', 'tlp'].map((engine) => copyJson(LAB, 'nvme0', 'nvme1', '--size', '8M', '--engine', engine)),
+    );
+    expect([flow!.engine, tlp!.engine]).toEqual(['flow', 'tlp']);
+    expect(tlp!.bytesPerSecond! / flow!.bytesPerSecond!).toBeCloseTo(1, 1);
+  });
+
+  it('--untimed tells bytes and no time of hardware', async () => {
+    expect(await copyJson(LAB, 'nvme0', 'nvme1', '--size', '8M', '--untimed')).toMatchObject({
+      copiedBytes: 8 * MIB,
+      time: 'wall',
+      bytesPerSecond: null,
+      latencyNs: null,
+      limiter: null,
+    });
+    await expectRefusal(
+      ['lab', LAB, 'copy', 'nvme0', 'nvme1', '--untimed', '--engine', 'tlp'],
+      'USAGE_ENGINE',
+    );
+    await expectRefusal(['copy', 'a', 'b', '--untimed'], 'USAGE_LAB_ONLY', 'peerlane lab FILE.yaml copy');
+    await expectRefusal(['bench', 'a', '--engine', 'tlp'], 'USAGE_LAB_ONLY');
   });
 
   it('through host memory crosses DRAM and the root port twice', async () => {
@@ -95,7 +130,7 @@ describe('peerlane copy on a lab', () => {
     expect(real.traffic).toEqual(traffic);
   });
 
-  it('says in text what happened, and claims no bandwidth', async () => {
+  it('says in text what happened, how fast and what limited it', async () => {
     const { status, stdout, stderr } = await runCli([
       '-m',
       LAB,
@@ -108,11 +143,15 @@ describe('peerlane copy on a lab', () => {
     ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('route: peer memory of 0000:03:00.0 (bus-addr)');
-    expect(stdout).toMatch(/^copied: 1 MiB in .* \(simulated, untimed: says nothing of hardware\)$/m);
+    expect(stdout).toMatch(/^copied: 1 MiB in [\d.]+ us of virtual time, \d\.\d{3} GB\/s$/m);
+    expect(stdout).toMatch(/^limiter: .+/m);
+    expect(stdout).toMatch(/^latency .* p99/m);
     expect(stdout).toMatch(/^verify: equal; 1 MiB compared by what both drives hold, in their own view/m);
     expect(stdout).toContain('data: 0 B over DRAM, 0 B over root ports');
     expect(stdout).toContain('link to nvme1: 0 B up, 1 MiB down');
-    expect(stdout).not.toMatch(/\/s\b|latency/);
+    const untimed = await runCli(['lab', LAB, 'copy', 'nvme0', 'nvme1', '--size', '1M', '--untimed']);
+    expect(untimed.stdout).toMatch(/^copied: 1 MiB in .* \(simulated, untimed: says nothing of hardware\)$/m);
+    expect(untimed.stdout).not.toMatch(/\/s\b|latency/);
   });
 
   it('is refused with status 1 and all reasons where the rules refuse, and --fallback takes host memory', async () => {
@@ -247,7 +286,7 @@ describe('images of namespaces', () => {
 });
 
 describe('peerlane bench on a lab', () => {
-  it('counts the bytes of peer and host memory apart, and claims no rates', async () => {
+  it('measures peer and host memory apart, in virtual time', async () => {
     const args = ['--block', '64k', '--count', '32', '--rounds', '2', '--json'];
     const { status, stdout, stderr } = await runCli([
       'lab',
@@ -261,31 +300,70 @@ describe('peerlane bench on a lab', () => {
     ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const bytes = 2 * 32 * 65536;
-    expect(JSON.parse(stdout)).toMatchObject({
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({
       schema: 'peerlane/bench/1',
       outcome: 'done',
       isSimulated: true,
-      ratio: null,
+      time: 'virtual',
       sides: [
         {
           label: 'peer 0000:03:00.0',
-          bytesPerSecond: null,
-          latency: null,
-          rounds: [{ items: 32, bytesPerSecond: null }, { items: 32 }],
+          latency: { item: { count: 64 } },
+          rounds: [{ items: 32, bytes: 32 * 65536 }, { items: 32 }],
           traffic: { dramBytes: 0, rootPortBytes: 0 },
         },
         { label: 'host memory', traffic: { dramBytes: 2 * bytes, rootPortBytes: 2 * bytes } },
       ],
     });
+    const [peer, host] = result.sides;
+    expect(result.ratio).toBeCloseTo(peer.bytesPerSecond / host.bytesPerSecond, 9);
+    expect(peer.rounds[0].bytesPerSecond).toBeCloseTo((32 * 65536 * 1e9) / peer.rounds[0].elapsedNs, 0);
   });
 
-  it('does the same number of requests every time without --count', async () => {
-    const run = () => runCli(['lab', LAB, 'bench', 'nvme1', '--block', '4k', '--rounds', '1']);
+  it('gives the same figures every time, 10 ms of virtual time without --seconds', async () => {
+    const run = () => runCli(['lab', LAB, 'bench', 'nvme1', '--block', '4k']);
     const { status, stdout } = await run();
     expect(status).toBe(0);
-    expect(stdout).toContain('peer 0000:03:00.0: 1000 requests, 3.9 MiB');
-    expect(stdout).not.toMatch(/\/s\b|latency/);
+    expect(stdout).toMatch(/^10\.0 ms of virtual time; tlp engine, platform intel-xeon-skl$/m);
+    expect(stdout).toMatch(/^peer 0000:03:00\.0: 0\.\d{3} GB\/s, \d+ requests\/s/m);
+    expect(stdout).toMatch(/^ {2}limiter: .+/m);
+    expect(stdout).toMatch(/^ratio: peer memory is \d\.\d\d times host memory$/m);
     expect((await run()).stdout).toBe(stdout);
+  });
+
+  it('charges the processor for each request unless told otherwise', async () => {
+    const args = [
+      'lab',
+      LAB,
+      'bench',
+      'nvme1',
+      '--block',
+      '4k',
+      '--depth',
+      '32',
+      '--seconds',
+      '0.002',
+      '--json',
+    ];
+    const iops = async (cpu: string) =>
+      JSON.parse((await runCli([...args, '--cpu', cpu])).stdout).sides[0].itemsPerSecond;
+    const [kernel, none] = [await iops('kernel'), await iops('none')];
+    // 5 us a request on one thread.
+    expect(kernel).toBeLessThanOrEqual(205_000);
+    expect(none).toBeGreaterThan(kernel * 1.2);
+  });
+
+  it('of a lab without a workload and without a target says what to do', async () => {
+    await expectRefusal(['lab', LAB, 'bench'], 'LAB_NO_WORKLOAD', 'bench nvme0');
+    await expectRefusal(['lab', LAB, 'bench', '--block', '4k'], 'USAGE_TARGETS', '--block');
+    await expectRefusal(['lab', LAB, 'bench', 'nvme0', '--block', '1000'], 'COPY_SETUP');
+    await expectRefusal(
+      ['lab', LAB, 'bench', 'nvme0', '--mode', 'mixed', '--read-percent', '101'],
+      'COPY_SETUP',
+    );
+    await expectRefusal(['lab', LAB, 'bench', 'nvme0', '--count', '0'], 'COPY_SETUP');
+    await expectRefusal(['lab', LAB, 'bench', 'nvme0', '--size', '4k'], 'COPY_RANGE');
   });
 
   it('writes without asking, because nothing of a lab outlives the run', async () => {

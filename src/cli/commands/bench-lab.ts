@@ -16,8 +16,8 @@ import {
   type LatencySummary,
   Load,
   type LoadSide,
-  type RouteChoice,
   type RoundResult,
+  type RouteChoice,
   type SideResult,
   Transfer,
 } from '../../orchestrators/index.ts';
@@ -203,7 +203,8 @@ function workloadFor(plan: Plan, side: Side, options: BenchCommandOptions): LabW
   const durationPs = seconds === undefined ? null : Math.ceil(seconds * PS_PER_SECOND);
   return {
     durationPs,
-    warmUpPs: durationPs === null || count !== undefined ? 0 : Math.min(WARM_UP_MAX_PS, Math.ceil(durationPs / 10)),
+    warmUpPs:
+      durationPs === null || count !== undefined ? 0 : Math.min(WARM_UP_MAX_PS, Math.ceil(durationPs / 10)),
     memoryLoads: [],
     streams: [streamFor(plan, side, options)],
   };
@@ -231,9 +232,9 @@ function streamFor(plan: Plan, { memory }: Side, options: BenchCommandOptions): 
     case 'copy':
       return { ...common, kind: 'copy', target, via: memory };
     case 'mixed':
-      return { ...common, kind: 'mix', memory, readPercent: options.readPercent };
+      return { ...common, kind: 'mix', memory, readPercent: options.readPercent, cpuCopies: 0 };
     default:
-      return { ...common, kind: options.mode, memory };
+      return { ...common, kind: options.mode, memory, cpuCopies: 0 };
   }
 }
 

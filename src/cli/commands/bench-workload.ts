@@ -1,9 +1,9 @@
 /** `peerlane lab FILE bench` with a `workload:` in the file: runs it in virtual time, and bounced beside it where it went peer to peer. */
 import { parseLab, type WorkloadReport, workloadOf } from '../../lab/index.ts';
 import type { Io } from '../io.ts';
-import { type Bounced, bouncedGBs, bouncedWorkload } from '../lab/bounced.ts';
-import { runTimed, type TimedRun } from '../lab/timed-run.ts';
+import { type Bounced, bouncedWorkload } from '../lab/bounced.ts';
 import type { TimeOptions } from '../lab/time-options.ts';
+import { runTimed, type TimedRun } from '../lab/timed-run.ts';
 import { formatBytes, printable, styleFor } from '../render/style.ts';
 import { limiterLine, timeLine, workloadLines } from '../render/workload.ts';
 import type { TransferMachineOptions } from '../transfer/open-machine.ts';
@@ -72,10 +72,12 @@ function compare(
   report: WorkloadReport,
   { made, run }: { readonly made: Bounced; readonly run: TimedRun },
 ): readonly Comparison[] {
-  return made.streams.map((pair) => {
-    const peerGBs = report.streams.find(({ name }) => name === pair.name)?.goodputGBs ?? 0;
-    const other = bouncedGBs(run.report, pair);
-    return { name: pair.name, peerGBs, bouncedGBs: other, ratio: other > 0 ? peerGBs / other : null };
+  const rateIn = (of: WorkloadReport, wanted: string): number =>
+    of.streams.find(({ name }) => name === wanted)?.goodputGBs ?? 0;
+  return made.names.map((name) => {
+    const peerGBs = rateIn(report, name);
+    const bouncedGBs = rateIn(run.report, name);
+    return { name, peerGBs, bouncedGBs, ratio: bouncedGBs > 0 ? peerGBs / bouncedGBs : null };
   });
 }
 
@@ -91,7 +93,9 @@ async function finish(
   const status = signalStatus ?? (failed.length > 0 ? EXIT_FAILED : 0);
   io.exitWith?.(status);
   for (const { name, failures, failure } of failed) {
-    io.err(`peerlane: ${printable(`${name}: ${failures} requests failed, the first: ${failure}`)} [COPY_FAILED]\n`);
+    io.err(
+      `peerlane: ${printable(`${name}: ${failures} requests failed, the first: ${failure}`)} [COPY_FAILED]\n`,
+    );
   }
   if (signalStatus !== undefined) {
     io.err('peerlane: stopped; the figures are of the time until then [COPY_STOPPED]\n');
@@ -122,9 +126,9 @@ function* text({ title, run, bounced, comparisons }: Outcome, path: string, io: 
   yield* workloadLines(bounced.run.report, style);
   yield '';
   yield style.bold('Peer to peer against bounced');
-  for (const { name, peerGBs, bouncedGBs: other, ratio } of comparisons) {
+  for (const { name, peerGBs, bouncedGBs, ratio } of comparisons) {
     const times = ratio === null ? '' : `, ${ratio.toFixed(2)} times`;
-    yield printable(`  ${name}: ${peerGBs.toFixed(3)} GB/s against ${other.toFixed(3)} GB/s${times}`);
+    yield printable(`  ${name}: ${peerGBs.toFixed(3)} GB/s against ${bouncedGBs.toFixed(3)} GB/s${times}`);
   }
   const [peer, through] = [run.report, bounced.run.report];
   yield `  data over DRAM: ${formatBytes(peer.dramBytes)} against ${formatBytes(through.dramBytes)}; over root ports: ${formatBytes(peer.rootPortBytes)} against ${formatBytes(through.rootPortBytes)}`;

@@ -10,13 +10,13 @@ import {
   type SideResult,
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
+import type { TimeOptions } from '../lab/time-options.ts';
+import { openMachine } from '../machine-input.ts';
 import { formatBytes } from '../render/style.ts';
 import { formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import type { TransferEnd, TransferMachine } from '../transfer/machine.ts';
-import type { TimeOptions } from '../lab/time-options.ts';
-import { openMachine } from '../machine-input.ts';
-import { nowNs, transferMachineOf, type TransferMachineOptions } from '../transfer/open-machine.ts';
+import { nowNs, type TransferMachineOptions, transferMachineOf } from '../transfer/open-machine.ts';
 import {
   allocateBuffer,
   assertDifferent,
@@ -125,7 +125,9 @@ export function endsOf(machine: TransferMachine, options: BenchCommandOptions): 
     throw new UsageError('USAGE_TARGETS', {
       message: `--mode ${mode} takes ${wanted === 1 ? 'one target' : 'two targets, from and to'}, and ${targets.length} were given`,
       hint:
-        wanted === 2 ? 'peerlane bench --mode copy /dev/nvme0n1 /dev/nvme1n1' : 'name one device or file; without any a lab runs its `workload`',
+        wanted === 2
+          ? 'peerlane bench --mode copy /dev/nvme0n1 /dev/nvme1n1'
+          : 'name one device or file; without any a lab runs its `workload`',
     });
   }
   const ends = targets.map((name, i) =>

@@ -1,13 +1,15 @@
 /** `peerlane check`: one provider, one or more clients, in full. */
-import { explainPair } from '../../advice/index.ts';
+import { explainPair, predictExplained } from '../../advice/index.ts';
 import { judgeMany } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import { withCpuOption } from '../cpu-option.ts';
 import type { Io } from '../io.ts';
 import { writeVerdicts } from '../json.ts';
 import { rulesForOption } from '../kernel-option.ts';
-import { loadMachine, type MachineOptions } from '../machine-input.ts';
+import { loadMachineAndLab, type MachineOptions } from '../machine-input.ts';
+import { factsFor } from '../predict-facts.ts';
 import { machineLine, shortBdf } from '../render/describe.ts';
+import { shortPrediction, shortPredictionJson } from '../render/predict.ts';
 import { rulesLine } from '../render/rules.ts';
 import { styleFor } from '../render/style.ts';
 import { renderExplanation } from '../render/verdict.ts';
@@ -24,7 +26,9 @@ export async function check(
   options: CheckOptions,
   io: Io,
 ): Promise<number> {
-  const machine = withCpuOption(await loadMachine(options, io), options.cpu);
+  const read = await loadMachineAndLab(options, io);
+  const machine = withCpuOption(read.machine, options.cpu);
+  const facts = await factsFor(machine, options.cpu === undefined ? read.lab : null);
   const index = new MachineIndex(machine);
   const rules = rulesForOption(machine, options.kernel);
   const provider = index.resolve(providerText).bdf;
@@ -36,6 +40,9 @@ export async function check(
 
   if (options.json === true) {
     await writeVerdicts(io, machine, rules, explanations, {
+      predictions: explanations.map((explanation) =>
+        shortPredictionJson(predictExplained(index, explanation, facts)),
+      ),
       combined: { provider, clients, distance: combined.distance, usable: combined.usable },
     });
     return status;
@@ -46,6 +53,9 @@ export async function check(
     await io.out('\n');
     for (const line of renderExplanation(index, explanation, style)) {
       await io.out(line);
+    }
+    for (const line of shortPrediction(predictExplained(index, explanation, facts))) {
+      await io.out(`  ${line}\n`);
     }
   }
   if (clients.length > 1) {

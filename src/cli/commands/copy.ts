@@ -2,13 +2,13 @@
 import { UsageError } from '../../base/index.ts';
 import type { CopyResult, RouteChoice } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
+import type { TimeOptions } from '../lab/time-options.ts';
 import { formatBytes, printable } from '../render/style.ts';
 import { trafficLines } from '../render/traffic.ts';
 import { formatNs, formatRate, latencyTable } from '../render/transfer.ts';
 import { timeLine } from '../render/workload.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import type { InPlace, TransferEnd, TransferMachine } from '../transfer/machine.ts';
-import type { TimeOptions } from '../lab/time-options.ts';
 import { openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import {
   assertDifferent,

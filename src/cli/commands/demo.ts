@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CopyError, LabError, UsageError } from '../../base/index.ts';
 import {
+  engineFor,
   findLabEnd,
   type LabEnd,
   type LabFile,
@@ -24,6 +25,7 @@ import { nowNs } from '../transfer/open-machine.ts';
 import { resolveRoute, routeJson } from '../transfer/route.ts';
 import { type CopyRun, runCopyPlan } from '../transfer/run-copy.ts';
 import { troubleText } from '../transfer/trouble.ts';
+import { VirtualClock } from '../transfer/virtual-clock.ts';
 
 export interface DemoOptions {
   /** Path of a lab file; default: the one that comes with peerlane. */
@@ -87,12 +89,17 @@ export async function demo(options: DemoOptions, io: Io): Promise<number> {
         }
       : openLabFile(options.lab);
   const lab = parseLab(text, path);
-  const boot = (): RunningLab =>
-    bootParsed(path, lab, {
+  const boot = (clock: VirtualClock): RunningLab => {
+    const booted = bootParsed(path, lab, {
       storage: options.bytes === true ? 'flat' : 'extents',
       images: 'copy-on-write',
+      timing: { engine: engineFor(lab.time.engine, [options.chunk]) },
+      turn: clock.turn,
     });
-  const running = boot();
+    clock.attach(booted.machine.queue);
+    return booted;
+  };
+  const running = boot(new VirtualClock());
   try {
     warnOfBoot(running, io);
     const { from, to } = endsOf(running.machine, options);
@@ -101,7 +108,8 @@ export async function demo(options: DemoOptions, io: Io): Promise<number> {
     let refusals: readonly Refusal[] = [];
     for (const route of ['host', 'peer'] as const) {
       try {
-        runs.push(await runOnce(boot(), route, { from, to, sizeBytes }, options, io));
+        const clock = new VirtualClock();
+        runs.push(await runOnce(boot(clock), clock, route, { from, to, sizeBytes }, options, io));
       } catch (error) {
         if (!(error instanceof CopyError) || error.code !== 'COPY_NO_ROUTE') {
           throw error;
@@ -173,12 +181,13 @@ function sizeOf(machine: LabMachine, from: LabEnd, to: LabEnd, asked: number | u
 
 async function runOnce(
   lab: RunningLab,
+  clock: VirtualClock,
   route: DemoRun['route'],
   what: { readonly from: LabEnd; readonly to: LabEnd; readonly sizeBytes: number },
   options: DemoOptions,
   io: Io,
 ): Promise<DemoRun> {
-  const machine = new LabTransferMachine(lab, { writesImages: false, nowNs });
+  const machine = new LabTransferMachine(lab, { writesImages: false, nowNs, clock });
   try {
     const source = machine.source(what.from.label);
     const destination = machine.destination(what.to.label);
@@ -255,7 +264,10 @@ function demoJson(report: DemoReport, exitStatus: number): Record<string, unknow
       bytes: ran.result.copiedBytes,
       ...ran.traffic,
       verified,
+      time: 'virtual',
       seconds: ran.result.elapsedNs / 1e9,
+      bytesPerSecond: ran.result.bytesPerSecond,
+      limiter: ran.report?.limiter ?? null,
       differedBefore,
       outcome: ran.result.outcome,
       trust: ran.result.trust,

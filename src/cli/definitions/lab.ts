@@ -9,7 +9,8 @@ export function defineLab({ program, io, done, merged, withoutMachine, again }: 
     .summary('a copy from drive to drive on a simulated machine: through host memory, then peer to peer')
     .description(
       'Boots a machine with two NVMe drives below one switch, one of them with controller memory, and copies from drive to drive\n' +
-        'twice: bounced through system memory, and peer to peer. Prints where the bytes went, and compares what both drives hold.\n' +
+        'twice: bounced through system memory, and peer to peer. Prints where the bytes went, how fast in virtual time and what was the\n' +
+        'limit, and compares what both drives hold.\n' +
         'LAB is a lab file with another machine.',
     )
     .option('--from <drive>', 'copy from this drive; default: the first', undefined)
@@ -74,7 +75,7 @@ Examples:
     .addHelpText(
       'after',
       `
-Commands: topo, matrix, check, show, fix, lint, diff, snapshot, copy, p2pcopy, bench, demo, qemu. How lab files are written:
+Commands: topo, matrix, check, predict, show, fix, lint, diff, snapshot, copy, p2pcopy, bench, demo, qemu. How lab files are written:
 docs/lab-file.md. Labs to start from: examples/*.yaml.
 
 Every run boots the machine afresh; drives start with the same content each time.
@@ -83,6 +84,7 @@ Examples:
   peerlane lab examples/eideticom.yaml
   peerlane lab examples/eideticom.yaml check nvme0 nvme1
   peerlane lab examples/eideticom.yaml copy nvme0 nvme1 --size 64M --via host
+  peerlane lab examples/contention.yaml bench              the workload of the file, in virtual time
   peerlane lab examples/acs-on.yaml snapshot -o acs-on.tar.gz`,
     )
     .passThroughOptions()

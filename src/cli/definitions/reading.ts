@@ -40,7 +40,7 @@ export function defineReading({ program, io, done, merged }: Definitions): void 
     .summary('one provider against one or more clients, in full')
     .description(
       'Prints the verdict for PROVIDER and each CLIENT: the kernel’s answer, the physical route of a write and of a read,\n' +
-        'the path with its links, and all reasons. With several clients also their combination, as an orchestrator would ask.',
+        'the path with its links, what it will deliver, and all reasons. With several clients also their combination, as an orchestrator would ask.',
     )
     .addOption(kernelOption())
     .addOption(cpuOption())
@@ -51,6 +51,26 @@ export function defineReading({ program, io, done, merged }: Definitions): void 
     )
     .action(async (provider, clients, options) =>
       done(await (await import('../commands/check.ts')).check(provider, clients, merged(options), io)),
+    );
+
+  machineOptions(program.command('predict <provider> <client>'))
+    .summary('what a pair will deliver, without running it: peer to peer and bounced')
+    .description(
+      'Prints what CLIENT gets when it writes into the memory of PROVIDER and when it reads from it, peer to peer and through system\n' +
+        'memory: every limit on the way with its formula (link, payload, headers, root complex, tags, engine, media), the least of\n' +
+        'which counts, the latency of 64 bytes, and what it costs the memory. Links and sizes are those of the machine; platform,\n' +
+        'engines and media are presets (docs/timing.md) unless a lab file says better.',
+    )
+    .addOption(kernelOption())
+    .addOption(cpuOption())
+    .option('--json', 'print as JSON (peerlane/predict/1)')
+    .addHelpText(
+      'after',
+      '\nExit status 0 when the pair is usable, 1 when it is not supported or unknown: then all reasons are printed.\n\nExamples:\n' +
+        '  peerlane lab examples/eideticom.yaml predict nvme0 nvme1\n  peerlane -m host.tar.gz predict nvme0 mlx5_0',
+    )
+    .action(async (provider, client, options) =>
+      done(await (await import('../commands/predict.ts')).predict(provider, client, merged(options), io)),
     );
 
   machineOptions(program.command('fix <provider> <client>'))

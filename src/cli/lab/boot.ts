@@ -1,6 +1,13 @@
 /** From the path of a lab file to a machine that runs, with everything that can be wrong told as a person's mistake. */
 import { HostError, LabError, PeerlaneError } from '../../base/index.ts';
-import { type BootOptions, bootFindings, type LabFile, LabMachine, parseLab, type Storage } from '../../lab/index.ts';
+import {
+  type BootOptions,
+  bootFindings,
+  type LabFile,
+  LabMachine,
+  parseLab,
+  type Storage,
+} from '../../lab/index.ts';
 import type { Finding, Machine } from '../../topology/index.ts';
 import type { Io } from '../io.ts';
 import { printable } from '../render/style.ts';

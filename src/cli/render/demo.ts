@@ -4,6 +4,7 @@ import { type Machine, MachineIndex } from '../../topology/index.ts';
 import type { DemoReport, DemoRun } from '../commands/demo.ts';
 import type { Io } from '../io.ts';
 import { refusalLines } from '../transfer/route.ts';
+import type { CopyRun } from '../transfer/run-copy.ts';
 import { labelOf, mainName, shortBdf } from './describe.ts';
 import { formatBytes, padEnd, printable, type Style, styleFor, suggestionLines, wrap } from './style.ts';
 import { linkName } from './traffic.ts';
@@ -124,12 +125,26 @@ function* table({ runs, refusals }: DemoReport, index: MachineIndex, style: Styl
     each(({ ran }) => formatBytes(ran.traffic!.controlBytes.rootPortBytes)),
   );
   yield row(
-    'time on this computer',
+    'virtual time',
     each(({ ran }) => formatNs(ran.result.elapsedNs)),
   );
+  yield row(
+    'throughput',
+    each(({ ran }) => `${gbs(ran).toFixed(2)} GB/s`),
+  );
+  for (const { route, ran } of runs) {
+    if (ran.report !== null) {
+      const label = padEnd(`  limit ${route === 'host' ? 'through host' : 'peer to peer'}`, LABEL_WIDTH);
+      yield `  ${label}${wrap(printable(ran.report.limiter.text.split('; next')[0]!), WIDTH - LABEL_WIDTH - 2, ' '.repeat(LABEL_WIDTH + 2))}`;
+    }
+  }
   if (refusals.length > 0) {
     yield '';
   }
+}
+
+function gbs({ result }: CopyRun): number {
+  return result.bytesPerSecond / 1e9;
 }
 
 function memoryOf({ choice }: DemoRun, index: MachineIndex): string {
@@ -154,14 +169,14 @@ function seen({ runs, names, refusals }: DemoReport, index: MachineIndex): strin
   const verified =
     `"verified" is the drives' own view: what the medium of ${names.to} holds was compared with the medium of ${names.from}, byte by byte, ` +
     'inside the models and not through the window that the data went through; before the copy the two differed.';
-  const untimed =
-    'Queue entries, lists, doorbells and interrupts are counted apart as control. The machine has no clock yet: the times are this ' +
-    "computer's and say nothing of hardware.";
+  const timed =
+    'Queue entries, lists, doorbells and interrupts are counted apart as control. Times are virtual: what this machine would take, by ' +
+    'the constants of its platform, links and drives (docs/timing.md).';
   const bounced = `Through host memory every byte is written to DRAM and read from it again, and crosses the root ports both times.`;
   if (peer === undefined) {
     return refusals.length === 0
-      ? `${bounced} ${verified} ${untimed}`
-      : `${bounced} Peer to peer there is no way that the kernel would allow, so nothing was sent. ${verified} ${untimed}`;
+      ? `${bounced} ${verified} ${timed}`
+      : `${bounced} Peer to peer there is no way that the kernel would allow, so nothing was sent. ${verified} ${timed}`;
   }
   const { rootPortBytes } = peer.ran.traffic!;
   const memory = memoryOf(peer, index);
@@ -169,7 +184,20 @@ function seen({ runs, names, refusals }: DemoReport, index: MachineIndex): strin
     rootPortBytes === 0
       ? `Peer to peer the same drivers do the same reads and writes, but each chunk lies in the ${memory}: the switch turns it round, and neither DRAM nor a root port sees a byte of it.`
       : `Peer to peer each chunk lies in the ${memory}: DRAM sees no byte of it, but it still goes through the host bridge, because no switch on the way may turn it round.`;
-  return `${bounced} ${peerText} ${verified} ${untimed}`;
+  return `${bounced} ${peerText} ${ratioText(runs)} ${verified} ${timed}`;
+}
+
+/** Alike is a result too: whoever is slower than both ways decides. */
+function ratioText(runs: readonly DemoRun[]): string {
+  const host = runs.find(({ route }) => route === 'host');
+  const peer = runs.find(({ route }) => route === 'peer');
+  if (host === undefined || peer === undefined || gbs(host.ran) === 0) {
+    return '';
+  }
+  const ratio = gbs(peer.ran) / gbs(host.ran);
+  return Math.abs(ratio - 1) < 0.02
+    ? 'Both take the same time on a machine that does nothing else, because the same thing limits both; what differs is what they leave to others.'
+    : `On a machine that does nothing else peer to peer is ${ratio.toFixed(2)} times as fast.`;
 }
 
 function suggestions(report: DemoReport): readonly (readonly [string, string])[] {

@@ -91,12 +91,12 @@ function linkCells({ port, to, speed, up, down }: LinkReport): readonly string[]
   ];
 }
 
-function memoryText({ dramBytes, controlDramBytes, dramShare, memory }: WorkloadReport): string {
+function memoryText({ dramBytes, controlDramBytes, dramShare, memory, isCached }: WorkloadReport): string {
   const nodes =
     memory.length === 1
       ? ''
       : ` (${memory.map(({ node, utilisation }) => `node ${node} ${percentText(utilisation)}`).join(', ')})`;
-  return `${formatBytes(dramBytes)} of data over DRAM and ${formatBytes(controlDramBytes)} of control, ${percentText(dramShare)} of what it gives devices${nodes}`;
+  return `${formatBytes(dramBytes)} of data over DRAM and ${formatBytes(controlDramBytes)} of control, ${percentText(dramShare)} of what it gives devices${nodes}${isCached && dramBytes > 0 ? '; what is staged stays in the cache of the processor' : ''}`;
 }
 
 function cpuText({ cpu, iops }: WorkloadReport): string {

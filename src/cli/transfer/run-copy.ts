@@ -10,8 +10,8 @@ import {
   type RouteChoice,
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
-import { formatBytes } from '../render/style.ts';
 import { LongRun } from '../lab/long-run.ts';
+import { formatBytes } from '../render/style.ts';
 import { InPlaceTarget, NoBuffer } from './in-place.ts';
 import type { InPlace, Simulation, TransferEnd, TransferMachine } from './machine.ts';
 import { nowNs } from './open-machine.ts';

@@ -59,6 +59,7 @@ import { type ControllerPhase, LifeCycle, type LifeHooks } from './life-cycle.ts
 import type { Namespace } from './media/index.ts';
 import { type NvmeOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { PropertyFile } from './property-file.ts';
+import type { CommandListener } from './queues/command-listener.ts';
 import type { IoExecutor } from './queues/dispatcher.ts';
 import { Interrupts } from './queues/interrupts.ts';
 import { QueueEngine, type QueueListener } from './queues/queue-engine.ts';
@@ -207,6 +208,11 @@ export class NvmeController
   /** Counts `mediaUtilisation` from now on. */
   resetMediaCounts(): void {
     this.media?.resetCounts(this.executor.nowPs);
+  }
+
+  /** Hears of commands, for traces. Set once the controller is plugged in. */
+  set commandListener(listener: CommandListener | null) {
+    this.engine.commandListener = listener;
   }
 
   /** State for people and for saving: plain values only. */

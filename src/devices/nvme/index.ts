@@ -29,6 +29,7 @@ export {
   type NvmeVersion,
   type PmrOptions,
 } from './options.ts';
+export type { CommandListener } from './queues/command-listener.ts';
 export type { IoExecutor } from './queues/dispatcher.ts';
 export { IoCounters } from './services.ts';
 export { type NamespaceEntry, NvmSubsystem, type SubsystemOptions } from './subsystem.ts';

@@ -9,39 +9,10 @@
  * Ranges are the caller's business: an access outside the memory is a bug and asserts. Little-endian computers only.
  */
 import { assert } from '../../base/index.ts';
+import { type Background, CHUNK_BYTES, CHUNK_PAGES, Chunk, PAGE, PAGE_BYTES } from './chunk.ts';
 import { patternBytes } from './pattern.ts';
 
-export const PAGE_BYTES = 4096;
-const CHUNK_BYTES = 1 << 20;
-const CHUNK_PAGES = CHUNK_BYTES / PAGE_BYTES;
-
-/** What a page of an extent memory holds. */
-const PAGE = { ZERO: 0, BYTES: 1, PATTERN: 2 } as const;
-
-/** Content that is there before anybody has written: byte i of the memory is byte `position + i` of the stream. */
-export interface Background {
-  readonly seed: number;
-  readonly position: number;
-}
-
-/** What is known of the pages of 1 MiB. There is none until one of them changes. */
-class Chunk {
-  readonly kinds = new Uint8Array(CHUNK_PAGES);
-  readonly seeds = new Uint32Array(CHUNK_PAGES);
-  readonly positions = new Float64Array(CHUNK_PAGES);
-  bytes: Uint8Array | null = null;
-
-  /** A number of pages become the background that begins at `position`. */
-  setBackground(page: number, count: number, background: Background | null, position: number): void {
-    this.kinds.fill(background === null ? PAGE.ZERO : PAGE.PATTERN, page, page + count);
-    if (background !== null) {
-      this.seeds.fill(background.seed, page, page + count);
-      for (let i = 0; i < count; i++) {
-        this.positions[page + i] = background.position + position + i * PAGE_BYTES;
-      }
-    }
-  }
-}
+export { type Background, PAGE_BYTES };
 
 export class Memory {
   readonly sizeBytes: number;
@@ -263,13 +234,18 @@ export class Memory {
   /** A page without its bytes; `place` is shared, so use it before the next call. */
   #placeOf(offset: number): typeof place {
     const chunk = this.#chunks.get(Math.floor(offset / CHUNK_BYTES));
+    const inChunk = offset % CHUNK_BYTES;
     if (chunk === undefined) {
       const background = this.#background;
       place.kind = background === null ? PAGE.ZERO : PAGE.PATTERN;
       place.seed = background === null ? 0 : background.seed;
       place.position = background === null ? 0 : background.position + (offset - (offset % PAGE_BYTES));
+    } else if (chunk.isRun) {
+      place.kind = chunk.kind;
+      place.seed = chunk.seed;
+      place.position = chunk.position + (inChunk - (inChunk % PAGE_BYTES));
     } else {
-      const page = Math.floor((offset % CHUNK_BYTES) / PAGE_BYTES);
+      const page = Math.floor(inChunk / PAGE_BYTES);
       place.kind = chunk.kinds[page]!;
       place.seed = chunk.seeds[page]!;
       place.position = chunk.positions[page]!;
@@ -301,7 +277,7 @@ export class Memory {
 
   /**
    * Whole pages that are not stored, without their bytes being made: as many as follow each other in one chunk of both memories.
-   * The page at `offset` is one. In flow mode this was most of the time (bench/timing/flow.bench.mjs).
+   * The page at `offset` is one.
    * @returns bytes
    */
   #copyPlaces(offset: number, target: Memory, targetOffset: number, lengthMax: number): number {
@@ -310,23 +286,16 @@ export class Memory {
     const first = (offset % CHUNK_BYTES) / PAGE_BYTES;
     const intoFirst = (targetOffset % CHUNK_BYTES) / PAGE_BYTES;
     const pages = Math.min(CHUNK_PAGES - first, CHUNK_PAGES - intoFirst, Math.floor(lengthMax / PAGE_BYTES));
-    if (from === undefined) {
-      into.setBackground(intoFirst, pages, this.#background, offset);
-      return pages * PAGE_BYTES;
+    if (from !== undefined && !from.isRun) {
+      return into.copyPages(intoFirst, from, first, pages) * PAGE_BYTES;
     }
-    if (from.bytes === null && pages === CHUNK_PAGES) {
-      into.kinds.set(from.kinds);
-      into.seeds.set(from.seeds);
-      into.positions.set(from.positions);
-      return CHUNK_BYTES;
+    const { kind, seed, position } = this.#placeOf(offset);
+    if (pages === CHUNK_PAGES) {
+      into.setRun(kind, seed, position);
+    } else {
+      into.setPages(intoFirst, pages, kind, seed, position);
     }
-    let page = 0;
-    for (; page < pages && from.kinds[first + page] !== PAGE.BYTES; page++) {
-      into.kinds[intoFirst + page] = from.kinds[first + page]!;
-      into.seeds[intoFirst + page] = from.seeds[first + page]!;
-      into.positions[intoFirst + page] = from.positions[first + page]!;
-    }
-    return page * PAGE_BYTES;
+    return pages * PAGE_BYTES;
   }
 
   #readPage(offset: number, into: Uint8Array, intoOffset: number, length: number): void {
@@ -347,18 +316,18 @@ export class Memory {
     let chunk = this.#chunks.get(index);
     if (chunk === undefined) {
       chunk = new Chunk();
-      chunk.setBackground(0, CHUNK_PAGES, this.#background, index * CHUNK_BYTES);
+      if (this.#background !== null) {
+        const { seed, position } = this.#background;
+        chunk.setRun(PAGE.PATTERN, seed, position + index * CHUNK_BYTES);
+      }
       this.#chunks.set(index, chunk);
     }
     return chunk;
   }
 
   #setPage(offset: number, kind: number, seed: number, position: number): void {
-    const chunk = this.#chunkAt(offset);
     const page = Math.floor((offset % CHUNK_BYTES) / PAGE_BYTES);
-    chunk.kinds[page] = kind;
-    chunk.seeds[page] = seed;
-    chunk.positions[page] = position;
+    this.#chunkAt(offset).setPages(page, 1, kind, seed, position);
   }
 
   /** The chunk's bytes with the page at `offset` made real; `isOverwritten` spares making what will be replaced. */
@@ -369,6 +338,7 @@ export class Memory {
     chunk.bytes ??= new Uint8Array(
       Math.min(CHUNK_BYTES, Math.ceil(this.sizeBytes / PAGE_BYTES) * PAGE_BYTES),
     );
+    chunk.spread();
     if (chunk.kinds[page] !== PAGE.BYTES) {
       if (!isOverwritten) {
         const pageStart = inChunk - (inChunk % PAGE_BYTES);
@@ -382,7 +352,7 @@ export class Memory {
   /** Bytes from `offset` on, within one chunk, that are stored as bytes; 0 when the first is not. */
   #storedRun(offset: number, lengthMax: number): number {
     const chunk = this.#chunks.get(Math.floor(offset / CHUNK_BYTES));
-    if (chunk === undefined) {
+    if (chunk === undefined || chunk.isRun) {
       return 0;
     }
     const inChunk = offset % CHUNK_BYTES;

@@ -79,6 +79,7 @@ export class Platform {
     lengthBytes: number,
     storage: 'flat' | 'extents' = 'extents',
     numaNode: number | null = null,
+    startMin = 0,
   ): HostSpan {
     if (!(lengthBytes > 0)) {
       throw new MappingError('DMA_NO_MEMORY', {
@@ -87,7 +88,7 @@ export class Platform {
       });
     }
     const memory = storage === 'flat' ? Memory.flat(lengthBytes) : Memory.extents(lengthBytes);
-    const region = this.dram.allocate(memory, 4096, numaNode, Number.POSITIVE_INFINITY);
+    const region = this.dram.allocate(memory, 4096, numaNode, Number.POSITIVE_INFINITY, startMin);
     return new HostSpan(this.dram, region, lengthBytes);
   }
 

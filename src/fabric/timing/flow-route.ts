@@ -121,10 +121,12 @@ export class Route {
     this.#request = draft.addLeg(path.request, 0);
     this.#completion = path.completion === null ? null : draft.addLeg(path.completion, 1);
     const { tags } = path.limits;
+    // What a function reads of its own memory is no request: it leaves nothing and needs no tag.
+    const isRequest = !path.isWrite && path.request.stages.length > 0;
     this.#tagEntry =
-      path.isWrite || tags === Number.POSITIVE_INFINITY ? -1 : draft.addSlots(table.tags(path.source));
-    this.#gateEntry = path.isWrite || path.gate === null ? -1 : draft.addSlots(table.gate(path.gate));
-    this.slots = path.isWrite
+      isRequest && tags < Number.POSITIVE_INFINITY ? draft.addSlots(table.tags(path.source)) : -1;
+    this.#gateEntry = isRequest && path.gate !== null ? draft.addSlots(table.gate(path.gate)) : -1;
+    this.slots = !isRequest
       ? Number.POSITIVE_INFINITY
       : Math.min(tags, path.gate?.requestsMax ?? Number.POSITIVE_INFINITY);
     this.share = new ShareFlow(draft.entries);

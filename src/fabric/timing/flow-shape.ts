@@ -21,6 +21,8 @@ export interface Train {
   readonly leg: Leg;
   readonly runs: readonly Run[];
   readonly packets: number;
+  /** A write, or the read requests that are answered. */
+  readonly transfers: number;
   /** By stage. */
   readonly wireBytes: Float64Array;
   readonly pieces: Float64Array;
@@ -54,7 +56,7 @@ export interface Shape {
   roundTripPs: number;
 }
 
-function makeTrain(leg: Leg, runs: readonly Run[]): Train {
+function makeTrain(leg: Leg, runs: readonly Run[], transfers: number): Train {
   const wireBytes = new Float64Array(leg.stages.length);
   const pieces = new Float64Array(leg.stages.length);
   for (const run of runs) {
@@ -63,12 +65,23 @@ function makeTrain(leg: Leg, runs: readonly Run[]): Train {
       pieces[j]! += run.count * piecesAt(leg, j, run.payloadBytes);
     }
   }
-  return { leg, runs, packets: countPackets(runs), wireBytes, pieces };
+  return { leg, runs, packets: countPackets(runs), transfers, wireBytes, pieces };
 }
 
-/** Completions end where requests end, and at multiples of their own size. */
+/** Completions end where requests end, and at multiples of their own size, which is another one for small requests. */
 function cutCompletions(path: TimedPath, addr: number, lengthBytes: number): Run[] {
-  return cutRange(addr, lengthBytes, Math.min(path.requestBytes, path.completionBytes));
+  const { requestBytes, completionBytes } = path;
+  const smallBytes = path.smallRequestBytes ?? 0;
+  if (smallBytes === 0) {
+    return cutRange(addr, lengthBytes, Math.min(requestBytes, completionBytes));
+  }
+  let at = addr;
+  return cutRange(addr, lengthBytes, requestBytes).flatMap(({ payloadBytes, count }) => {
+    const chunkBytes = payloadBytes <= smallBytes ? path.smallCompletionBytes! : completionBytes;
+    const runs = cutRange(at, payloadBytes * count, Math.min(requestBytes, chunkBytes));
+    at += payloadBytes * count;
+    return runs;
+  });
 }
 
 export function makeShape(path: TimedPath, addr: number, lengthBytes: number, entries: number): Shape {
@@ -79,9 +92,11 @@ export function makeShape(path: TimedPath, addr: number, lengthBytes: number, en
     lengthBytes,
     offset: path.requestBytes === Number.POSITIVE_INFINITY ? 0 : addr % path.requestBytes,
     units,
-    request: makeTrain(path.request, path.isWrite ? cut : [{ payloadBytes: 0, count: units }]),
+    request: makeTrain(path.request, path.isWrite ? cut : [{ payloadBytes: 0, count: units }], 1),
     completion:
-      path.completion === null ? null : makeTrain(path.completion, cutCompletions(path, addr, lengthBytes)),
+      path.completion === null
+        ? null
+        : makeTrain(path.completion, cutCompletions(path, addr, lengthBytes), units),
     version: -1,
     costs: new Float64Array(entries),
     turns: new Float64Array(entries),
@@ -125,6 +140,10 @@ export function timeShape(shape: Shape, path: TimedPath): void {
   shape.roundTripPs = first.arrivedPs - path.request.delayPs + access + unitBack.arrivedPs;
   // Either the completions are the bottleneck, or the requests are.
   shape.idlePs = access + Math.max(first.arrivedPs + back.arrivedPs, there.arrivedPs + lastBack.arrivedPs);
+  // What the requester does with everything it has got comes after it has given its tags back.
+  const drainPs = (path.drainPsPerByte ?? 0) * shape.lengthBytes;
+  shape.idlePs += drainPs;
+  shape.backPs += drainPs;
 }
 
 /** Times that a packet of a train is sent again, on average; the bound is that of the packet engine. */
@@ -140,7 +159,10 @@ export function replaysOf(train: Train, index: number): number {
 /** Occupancy of stage `index` by a whole train, what is sent again included. */
 export function trainOccupancyPs(train: Train, index: number): number {
   const stage = train.leg.stages[index]!;
-  const oncePs = train.wireBytes[index]! * stage.occupancyPsPerByte + train.pieces[index]! * stage.packetPs;
+  const oncePs =
+    train.wireBytes[index]! * stage.occupancyPsPerByte +
+    train.pieces[index]! * stage.packetPs +
+    train.transfers * stage.requestPs;
   const replays = replaysOf(train, index);
   return oncePs + replays * (oncePs + train.packets * stage.replayPs);
 }

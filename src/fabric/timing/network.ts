@@ -7,6 +7,7 @@
 import { assert } from '../../base/index.ts';
 import {
   ackLimitSymbols,
+  type BurstTiming,
   type DeviceTiming,
   DLLP_BYTES,
   dramUsableGBs,
@@ -68,6 +69,10 @@ export interface LinkStages {
   readonly down: Stage;
   /** `Gen3 x4`. */
   readonly speed: string;
+  /** Both 0 of a conventional bus. */
+  readonly generation: number;
+  readonly width: number;
+  readonly isFlit: boolean;
 }
 
 const PS_PER_NS = 1000;
@@ -117,11 +122,16 @@ export class Network {
   linkStages(): readonly LinkStages[] {
     return [...this.#links].map(([link, { up, down, speed }]) => {
       const bus = this.busOf(link);
+      const isConventional = bus.kind === 'conventional';
+      const generation = isConventional ? 0 : generationOf(speed.speedGTs);
       return {
         port: bus.bridge!,
         up,
         down,
-        speed: bus.kind === 'conventional' ? 'PCI' : `Gen${generationOf(speed.speedGTs)} x${speed.width}`,
+        speed: isConventional ? 'PCI' : `Gen${generation} x${speed.width}`,
+        generation,
+        width: isConventional ? 0 : speed.width,
+        isFlit: !isConventional && isFlitLink(speed),
       };
     });
   }
@@ -207,6 +217,21 @@ export class Network {
     }));
   }
 
+  /** What a root port moves to and from host memory, both ways together; null where one way does not disturb the other. */
+  rootBothWays(direction: LinkDirection): Stage | null {
+    const { hostBothWaysShare: share } = this.platform;
+    const link = this.linkStage(direction);
+    return share >= 1
+      ? null
+      : this.named(`both ways of the link of ${this.busOf(direction.link).bridge!.bdf}`, () => ({
+          kind: 'root-complex',
+          name: `root port ${this.busOf(direction.link).bridge!.bdf}, both ways`,
+          occupancyPsPerByte: link.occupancyPsPerByte / (2 * share),
+          latencyPsPerByte: 0,
+          credits: INTERNAL_CREDITS,
+        }));
+  }
+
   /** What passes from one root port to another, at a share of the narrower link. */
   peerShare(from: Stage, to: Stage, share: number): Stage {
     return this.named(`share ${from.id} ${to.id} ${share}`, () => ({
@@ -243,6 +268,20 @@ export class Network {
           packetPs: occupancy.packetNs * PS_PER_NS,
           credits: { ...INTERNAL_CREDITS, headers: [4, 4, 4] },
         }));
+  }
+
+  /** What makes bursts of an endpoint's writes, or of what it reads. */
+  bursts(fn: FabricFunction, bursts: BurstTiming, isWrite: boolean): Stage {
+    const way = isWrite ? 'write' : 'read';
+    return this.named(`${way} bursts ${fn.bdf}`, () => ({
+      kind: 'engine',
+      name: `${way} bursts of ${fn.model?.name ?? fn.bdf}`,
+      occupancyPsPerByte: bursts.nsPerByte * PS_PER_NS,
+      latencyPsPerByte: 0,
+      packetPs: bursts.burstNs * PS_PER_NS,
+      requestPs: bursts.transferNs * PS_PER_NS,
+      credits: { ...INTERNAL_CREDITS, headers: [64, 64, 64] },
+    }));
   }
 
   /** What an endpoint moves to and from host memory, both ways together; null where one does not disturb the other. */

@@ -196,9 +196,13 @@ export class PathBuilder {
     if (requester !== null && own !== undefined && shape.isWrite && traffic === TRAFFIC.DATA) {
       const first = this.#speedOf(requestLinks[0]);
       this.#engines(leg, route, network.engine(requester, own, true, payloadBytes, first), own, first);
+      if (own.writeBursts !== null) {
+        leg.bursts(network.bursts(requester, own.writeBursts, true), own.writeBursts.burstBytes);
+      }
     }
     this.#links(leg, requestLinks, route, shape.isWrite);
     if (parts.numaNode !== null && shape.isWrite) {
+      this.#bothWays(leg, requestLinks.at(-1));
       this.#toMemory(leg, route, parts.numaNode);
     }
     return leg.finish();
@@ -213,6 +217,7 @@ export class PathBuilder {
     if (parts.numaNode !== null) {
       leg.stage(network.memory(parts.numaNode), 0);
       this.#overSockets(leg, route, parts.numaNode, true);
+      this.#bothWays(leg, completionLinks[0]);
     }
     leg.addDelay(latency.pinNs);
     this.#links(leg, completionLinks, route, true);
@@ -221,8 +226,19 @@ export class PathBuilder {
     } else if (own !== undefined && traffic === TRAFFIC.DATA) {
       const last = this.#speedOf(completionLinks.at(-1));
       this.#engines(leg, route, network.engine(requester, own, false, chunkBytes, last), own, last);
+      if (own.readBursts !== null) {
+        leg.bursts(network.bursts(requester, own.readBursts, false), own.readBursts.burstBytes);
+      }
     }
     return leg.finish();
+  }
+
+  /** Between the memory of the host and the link of a root port. */
+  #bothWays(leg: LegDraft, direction: LinkDirection | undefined): void {
+    const both = direction === undefined ? null : this.#network.rootBothWays(direction);
+    if (both !== null) {
+      leg.engine(both);
+    }
   }
 
   #speedOf(direction: LinkDirection | undefined): LinkSpeed | null {
@@ -458,6 +474,12 @@ class LegDraft {
   /** An engine counts as the first link does. */
   engine(stage: Stage): void {
     this.#push(stage, this.#overhead(false), 0);
+  }
+
+  /** Payload alone, in pieces that are put together again. */
+  bursts(stage: Stage, burstBytes: number): void {
+    this.#push(stage, 0, 0);
+    this.#splits[this.#splits.length - 1] = burstBytes;
   }
 
   addDelay(ns: number): void {

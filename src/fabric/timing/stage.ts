@@ -40,6 +40,8 @@ export interface StageOptions {
   readonly latencyPsPerByte: number;
   /** Occupancy of a packet whatever its size: a limit of transactions a second. */
   readonly packetPs?: number;
+  /** Occupancy of a request on top of that of its packets. */
+  readonly requestPs?: number;
   readonly credits?: Credits | null;
   /** From a packet leaving the receive buffer until its credits can be used again. */
   readonly creditReturnPs?: number;
@@ -63,6 +65,7 @@ export class Stage {
   readonly kind: StageKind;
   readonly name: string;
   readonly packetPs: number;
+  readonly requestPs: number;
   readonly latencyPsPerByte: number;
   /** May change while it runs: what the processor takes of a memory's bandwidth. */
   occupancyPsPerByte: number;
@@ -93,6 +96,7 @@ export class Stage {
     this.kind = options.kind;
     this.name = options.name;
     this.packetPs = options.packetPs ?? 0;
+    this.requestPs = options.requestPs ?? 0;
     this.latencyPsPerByte = options.latencyPsPerByte;
     this.occupancyPsPerByte = options.occupancyPsPerByte;
     this.credits = options.credits ?? null;

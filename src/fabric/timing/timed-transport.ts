@@ -66,7 +66,7 @@ export class TimedTransport implements EventHandler {
     traffic: Traffic,
     token: number,
   ): void {
-    if (!isWrite && route.kind === ROUTE_KIND.FAILED && route.failure!.code === 'timeout') {
+    if (!isWrite && isUnanswered(route, lengthBytes)) {
       this.#queue.schedule(this.#queue.nowPs + COMPLETION_TIMEOUT_PS, this, PROGRESS.COMPLETED, token);
       return;
     }
@@ -83,4 +83,13 @@ export class TimedTransport implements EventHandler {
     );
     this.listener?.onSent(request, path, route, addr, sentBytes, traffic, token);
   }
+}
+
+/** Nobody completes it, or its completions are larger than somebody on their way takes and end there. */
+function isUnanswered(route: Route, lengthBytes: number): boolean {
+  if (route.kind === ROUTE_KIND.FAILED) {
+    return route.failure!.code === 'timeout';
+  }
+  const chunkBytes = Math.min(route.payloadBytes, route.readRequestBytes, lengthBytes);
+  return chunkBytes > route.parts.payloadLimitBytes;
 }

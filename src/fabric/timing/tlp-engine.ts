@@ -5,7 +5,8 @@
  * blocks nobody else (virtual output queues), and by class within it. PCIe Base 6.0: 2.4.1 (ordering: posted packets may pass
  * blocked others, others do not pass earlier posted ones), 2.6.1 (credits), 3.6 (Ack), 6.3.3 (arbitration).
  *
- * Events of one packet: its start on each stage, and its arrival where somebody waits for it. Nothing is allocated for one.
+ * Events of one packet: its start on each stage, and its arrival where somebody waits for it. Nothing is allocated for one:
+ * moments are kept in arrays and fields and not passed to calls, where a float64 may become an object.
  * Read `tlp-state.ts` first; the timing of a stage is in the comment of `#transmit`.
  */
 import type { EventHandler } from '../../access/index.ts';
@@ -13,6 +14,7 @@ import { assert } from '../../base/index.ts';
 import type { EventQueue } from '../event-queue.ts';
 import {
   type EngineStalls,
+  NO_REQUEST,
   PROGRESS,
   type ProgressSink,
   type TimingListener,
@@ -91,8 +93,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
   ): number {
     const state = this.#paths.get(path) ?? this.#addPath(path);
     const request = this.#requests.take(state, sink, token, lengthBytes);
-    const job = this.#jobs.take(request, addr, addr + lengthBytes, isControl, false);
-    this.#at(this.#readyPs(path, addr, lengthBytes), EVENT.JOB, job);
+    const job = this.#jobs.take(request, lengthBytes, isControl, false);
+    this.#jobs.addrs[job] = addr;
+    this.#jobs.ends[job] = addr + lengthBytes;
+    this.#queue.schedule(this.#readyPs(path, addr, lengthBytes), this, EVENT.JOB, job);
     return request;
   }
 
@@ -172,10 +176,6 @@ export class TlpEngine implements TransportEngine, EventHandler {
     }
   }
 
-  #at(atPs: number, code: number, argument: number): void {
-    this.#queue.at(Math.ceil(atPs), this, code, argument);
-  }
-
   #tell(request: number, progress: number): void {
     this.#requests.sinks[request]?.onProgress(progress, this.#requests.tokens[request]!);
   }
@@ -218,7 +218,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
       this.#finish(request, PROGRESS.ARRIVED);
     } else {
       this.#jobs.isCompletion[job] = 1;
-      this.#at(this.#queue.nowPs + state.path.access.latencyPs, EVENT.SERVED, job);
+      this.#queue.schedule(this.#queue.nowPs + state.path.access.latencyPs, this, EVENT.SERVED, job);
     }
   }
 
@@ -231,7 +231,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     }
     const delayPs = state.completion!.leg.delayPs;
     if (delayPs > 0) {
-      this.#at(this.#queue.nowPs + delayPs, EVENT.JOB, job);
+      this.#queue.schedule(this.#queue.nowPs + delayPs, this, EVENT.JOB, job);
     } else {
       this.#jobReady(job);
     }
@@ -264,14 +264,23 @@ export class TlpEngine implements TransportEngine, EventHandler {
     if (this.#queue.nowPs >= queue.stage.freeAtPs) {
       this.#serve(queue.stage);
     } else {
-      this.#wakeAt(queue.stage, queue.stage.freeAtPs);
+      this.#wakeWhenFree(queue.stage);
     }
   }
 
-  #wakeAt(stage: StageState, atPs: number): void {
+  #wakeWhenFree(stage: StageState): void {
+    if (stage.freeAtPs < stage.wakeAtPs) {
+      stage.wakeAtPs = stage.freeAtPs;
+      this.#queue.schedule(stage.freeAtPs, this, EVENT.WAKE, stage.stage.id);
+    }
+  }
+
+  /** When the next credits come back, if any are on their way. */
+  #wakeAtReturn(stage: StageState): void {
+    const atPs = stage.nextReturnPs;
     if (atPs < stage.wakeAtPs) {
       stage.wakeAtPs = atPs;
-      this.#at(atPs, EVENT.WAKE, stage.stage.id);
+      this.#queue.schedule(atPs, this, EVENT.WAKE, stage.stage.id);
     }
   }
 
@@ -280,7 +289,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const { nowPs } = this.#queue;
     while (stage.waiting > 0) {
       if (nowPs < stage.freeAtPs) {
-        this.#wakeAt(stage, stage.freeAtPs);
+        this.#wakeWhenFree(stage);
         return;
       }
       if (stage.hasCredits) {
@@ -288,10 +297,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
       }
       if (!this.#sendOne(stage)) {
         if (stage.isStalled) {
-          const { nextReturnPs } = stage;
-          if (nextReturnPs !== Number.POSITIVE_INFINITY) {
-            this.#wakeAt(stage, nextReturnPs);
-          }
+          this.#wakeAtReturn(stage);
         }
         return;
       }
@@ -435,10 +441,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
     }
     jobs.isStarted[job] = 1;
     const isLast = addr + length === end;
-    const packet = this.#packets.take(leg, packetClass, request, payload, addr, length, isLast, job);
+    const packet = this.#packets.take(leg, packetClass, request, payload, length, isLast, job);
+    this.#packets.addrs[packet] = addr;
     if (packetClass !== CLASS.POSTED) {
-      this.#packets.tags[packet] =
-        packetClass === CLASS.NON_POSTED ? source.tags.take() : jobs.tags[job]!;
+      this.#packets.tags[packet] = packetClass === CLASS.NON_POSTED ? source.tags.take() : jobs.tags[job]!;
     }
     jobs.addrs[job] = addr + length;
     if (isLast) {
@@ -515,8 +521,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const packetClass = packets.classes[packet]!;
     const pieces = leg.isSplit ? leg.pieces(position, payload) : 1;
     const wire = ((payload + 3) & ~3) + pieces * leg.overheads[position]!;
-    const serialPs = wire * stage.latencyPsPerByte;
     let busyPs = wire * stage.occupancyPsPerByte + pieces * stage.packetPs;
+    if (stage.requestPs > 0 && packets.isLast[packet] === 1) {
+      busyPs += stage.requestPs;
+    }
     const { nowPs } = this.#queue;
     let startPs = Math.max(packets.readies[packet]!, state.freeAtPs);
     if (state.isStalled) {
@@ -533,6 +541,9 @@ export class TlpEngine implements TransportEngine, EventHandler {
       againPs = this.#replays(stage, wire, busyPs);
       busyPs += againPs;
     }
+    const lastPs = startPs + againPs + wire * stage.latencyPsPerByte + stage.flitPs;
+    packets.starts[packet] = startPs;
+    packets.lasts[packet] = lastPs;
     stage.busyPs += busyPs;
     stage.wireBytes += wire;
     stage.packets += pieces;
@@ -543,10 +554,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
       state.data[packetClass]! -= Math.ceil(payload / CREDIT_UNIT_BYTES);
     }
     if (position > 0) {
-      this.#giveBack(leg, position - 1, packet, startPs);
+      this.#giveBack(leg, position - 1, packet);
     }
     if (state.reverse !== null) {
-      this.#acknowledge(state, wire, startPs);
+      this.#acknowledge(state, wire, packet);
     }
     if (this.listener !== null) {
       this.listener.onOccupied(
@@ -561,77 +572,63 @@ export class TlpEngine implements TransportEngine, EventHandler {
         packetClass === CLASS.POSTED ? NO_REQUEST : packets.tags[packet]!,
       );
     }
-    const lastPs = startPs + againPs + serialPs + stage.flitPs;
     if (position === 0 && packetClass === CLASS.POSTED && packets.isLast[packet] === 1) {
-      this.#at(lastPs, EVENT.TAKEN, packets.requests[packet]!);
+      this.#queue.schedule(lastPs, this, EVENT.TAKEN, packets.requests[packet]!);
     }
     if (position + 1 === leg.length) {
-      this.#toArrival(state, leg, position, packet, pieces, lastPs);
+      this.#toArrival(state, leg, position, packet, pieces);
       return;
     }
-    this.#toNext(leg, position, packet, payload, lastPs, serialPs);
+    this.#toNext(state, leg, position, packet, wire);
   }
 
-  #toNext(
-    leg: LegState,
-    position: number,
-    packet: number,
-    payload: number,
-    lastPs: number,
-    serialPs: number,
-  ): void {
+  #toNext(state: StageState, leg: LegState, position: number, packet: number, wire: number): void {
     const packets = this.#packets;
+    const payload = packets.payloads[packet]!;
+    const lastPs = packets.lasts[packet]!;
     const next = leg.stages[position + 1]!;
     const delayPs = leg.delaysPs[position]!;
     let readyPs = lastPs + delayPs;
     if (!leg.storesWhole[position]) {
       const nextPieces = leg.isSplit ? leg.pieces(position + 1, payload) : 1;
       const nextWire = ((payload + 3) & ~3) + nextPieces * leg.overheads[position + 1]!;
-      const firstPs = lastPs - serialPs;
+      const firstPs = lastPs - wire * state.stage.latencyPsPerByte;
       readyPs = Math.max(firstPs, lastPs - nextWire * next.stage.latencyPsPerByte) + delayPs;
     }
-    readyPs = this.#translated(leg, position + 1, packet, readyPs);
     packets.positions[packet] = position + 1;
     packets.readies[packet] = readyPs;
-    this.#at(readyPs, EVENT.READY, packet);
+    this.#translate(leg, position + 1, packet);
+    this.#queue.schedule(packets.readies[packet]!, this, EVENT.READY, packet);
   }
 
-  /** When a packet that gets to a place where addresses are translated may go on. */
-  #translated(leg: LegState, position: number, packet: number, readyPs: number): number {
+  /** A packet that gets to a place where addresses are translated is ready when that is done. */
+  #translate(leg: LegState, position: number, packet: number): void {
     const packets = this.#packets;
     const state = this.#requests.paths[packets.requests[packet]!]!;
     const { translation, translationAt, source, isWrite } = state.path;
     if (translation === null || translationAt !== position || leg !== state.request) {
-      return readyPs;
+      return;
     }
-    const afterPs = translation.ready(source, packets.addrs[packet]!, isWrite, readyPs);
-    if (packets.classes[packet] !== CLASS.POSTED) {
-      return afterPs;
+    const afterPs = translation.ready(source, packets.addrs[packet]!, isWrite, packets.readies[packet]!);
+    if (packets.classes[packet] === CLASS.POSTED) {
+      state.postedTranslatedPs = Math.max(state.postedTranslatedPs, afterPs);
+      packets.readies[packet] = state.postedTranslatedPs;
+    } else {
+      packets.readies[packet] = afterPs;
     }
-    state.postedTranslatedPs = Math.max(state.postedTranslatedPs, afterPs);
-    return state.postedTranslatedPs;
   }
 
-  #toArrival(
-    state: StageState,
-    leg: LegState,
-    position: number,
-    packet: number,
-    pieces: number,
-    lastPs: number,
-  ): void {
+  #toArrival(state: StageState, leg: LegState, position: number, packet: number, pieces: number): void {
     const packets = this.#packets;
-    const atPs = this.#translated(leg, position + 1, packet, lastPs + leg.delaysPs[position]!);
+    packets.readies[packet] = packets.lasts[packet]! + leg.delaysPs[position]!;
+    this.#translate(leg, position + 1, packet);
+    const atPs = packets.readies[packet]!;
     const packetClass = packets.classes[packet]!;
     if (state.hasCredits) {
-      state.giveBack(
-        atPs + state.stage.creditReturnPs,
-        packetClass,
-        pieces,
-        Math.ceil(packets.payloads[packet]! / CREDIT_UNIT_BYTES),
-      );
+      state.returnPs = atPs + state.stage.creditReturnPs;
+      state.giveBack(packetClass, pieces, Math.ceil(packets.payloads[packet]! / CREDIT_UNIT_BYTES));
       if (state.isStalled) {
-        this.#wakeAt(state, state.nextReturnPs);
+        this.#wakeAtReturn(state);
       }
     }
     // Of a posted request only the last packet is awaited; they arrive in order.
@@ -639,29 +636,29 @@ export class TlpEngine implements TransportEngine, EventHandler {
       packets.give(packet);
       return;
     }
-    this.#at(atPs, EVENT.ARRIVE, packet);
+    this.#queue.schedule(atPs, this, EVENT.ARRIVE, packet);
   }
 
   /** The receive buffer that a packet leaves can take another. */
-  #giveBack(leg: LegState, position: number, packet: number, startPs: number): void {
+  #giveBack(leg: LegState, position: number, packet: number): void {
     const before = leg.stages[position]!;
     if (!before.hasCredits) {
       return;
     }
     const payload = this.#packets.payloads[packet]!;
+    before.returnPs = this.#packets.starts[packet]! + before.stage.creditReturnPs;
     before.giveBack(
-      startPs + before.stage.creditReturnPs,
       this.#packets.classes[packet]!,
       leg.isSplit ? leg.pieces(position, payload) : 1,
       Math.ceil(payload / CREDIT_UNIT_BYTES),
     );
     if (before.isStalled) {
-      this.#wakeAt(before, before.nextReturnPs);
+      this.#wakeAtReturn(before);
     }
   }
 
   /** Acks and credit updates go the other way and take their time there. */
-  #acknowledge(state: StageState, wire: number, startPs: number): void {
+  #acknowledge(state: StageState, wire: number, packet: number): void {
     const { stage, reverse } = state;
     state.ackBytes += wire;
     if (state.ackBytes >= stage.ackEveryBytes) {
@@ -669,7 +666,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
       state.ackBytes -= count * stage.ackEveryBytes;
       const bytes = count * stage.ackBytes;
       const takenPs = bytes * reverse!.stage.occupancyPsPerByte;
-      const fromPs = Math.max(reverse!.freeAtPs, startPs);
+      const fromPs = Math.max(reverse!.freeAtPs, this.#packets.starts[packet]!);
       reverse!.freeAtPs = fromPs + takenPs;
       this.listener?.onOccupied(
         reverse!.stage.id,
@@ -732,11 +729,13 @@ export class TlpEngine implements TransportEngine, EventHandler {
         this.#release(source.waiting);
       }
     } else if (packetClass === CLASS.NON_POSTED) {
-      const completions = this.#jobs.take(request, addr, addr + length, false, true);
+      const completions = this.#jobs.take(request, length, false, true);
+      this.#jobs.addrs[completions] = addr;
+      this.#jobs.ends[completions] = addr + length;
       this.#jobs.isTagged[completions] = 1;
       this.#jobs.tags[completions] = tag;
       this.#jobs.isSmall[completions] = length <= (state.path.smallRequestBytes ?? 0) ? 1 : 0;
-      this.#at(this.#queue.nowPs + state.path.access.latencyPs, EVENT.SERVED, completions);
+      this.#queue.schedule(this.#queue.nowPs + state.path.access.latencyPs, this, EVENT.SERVED, completions);
     } else {
       this.#completed(request, state, job, length);
     }
@@ -759,7 +758,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     if (this.#requests.remaining[request] === 0) {
       const drainPs = (state.path.drainPsPerByte ?? 0) * this.#requests.lengths[request]!;
       if (drainPs > 0) {
-        this.#at(this.#queue.nowPs + drainPs, EVENT.COMPLETED, request);
+        this.#queue.schedule(this.#queue.nowPs + drainPs, this, EVENT.COMPLETED, request);
       } else {
         this.#finish(request, PROGRESS.COMPLETED);
       }

@@ -37,9 +37,13 @@ export class PacketPool {
   tags = new Int32Array(START);
   isLast = new Uint8Array(START);
   nexts = new Int32Array(START);
+  /** Filled in by whoever takes one: an address that is passed to a call may have to be allocated. */
   addrs = new Float64Array(START);
-  /** When it can start on its stage; -1 straight from a lane. */
+  /** When it can start on its stage, or arrives; -1 straight from a lane. */
   readies = new Float64Array(START);
+  /** When it started on its last stage, and when its last byte had left there. */
+  starts = new Float64Array(START);
+  lasts = new Float64Array(START);
   /** When it came into its queue, as a number that counts up. */
   orders = new Float64Array(START);
 
@@ -52,7 +56,6 @@ export class PacketPool {
     packetClass: PacketClass,
     request: number,
     payloadBytes: number,
-    addr: number,
     lengthBytes: number,
     isLast: boolean,
     job: number,
@@ -69,7 +72,6 @@ export class PacketPool {
     this.jobs[index] = job;
     this.lengths[index] = lengthBytes;
     this.isLast[index] = isLast ? 1 : 0;
-    this.addrs[index] = addr;
     this.readies[index] = -1;
     this.nexts[index] = NONE;
     return index;
@@ -91,6 +93,8 @@ export class PacketPool {
     this.nexts = grownInt(this.nexts);
     this.addrs = grownFloat(this.addrs);
     this.readies = grownFloat(this.readies);
+    this.starts = grownFloat(this.starts);
+    this.lasts = grownFloat(this.lasts);
     this.orders = grownFloat(this.orders);
   }
 }
@@ -108,7 +112,7 @@ export class JobPool {
   tags = new Int32Array(START);
   /** Completions in pieces of the smaller kind. */
   isSmall = new Uint8Array(START);
-  /** Of the next packet. */
+  /** Of the next packet, and behind the last; filled in by whoever takes one. */
   addrs = new Float64Array(START);
   ends = new Float64Array(START);
   /** Bytes that have not arrived; completions only. */
@@ -118,7 +122,7 @@ export class JobPool {
     return this.#pool.inUse;
   }
 
-  take(request: number, addr: number, end: number, isControl: boolean, isCompletion: boolean): number {
+  take(request: number, lengthBytes: number, isControl: boolean, isCompletion: boolean): number {
     const index = this.#pool.take();
     if (index === this.requests.length) {
       this.#grow();
@@ -130,9 +134,7 @@ export class JobPool {
     this.isStarted[index] = 0;
     this.isTagged[index] = 0;
     this.isSmall[index] = 0;
-    this.addrs[index] = addr;
-    this.ends[index] = end;
-    this.remaining[index] = end - addr;
+    this.remaining[index] = lengthBytes;
     return index;
   }
 

@@ -181,6 +181,8 @@ export class StageState {
   ackBytes = 0;
   isStalled = false;
   stallSincePs = 0;
+  /** The moment for `giveBack`. A field, because a number that is passed to a call may have to be allocated. */
+  returnPs = 0;
 
   // Credits on their way back: a ring with a power of two entries.
   #returnTimes = new Float64Array(16);
@@ -222,13 +224,13 @@ export class StageState {
     return queue;
   }
 
-  /** Credits that come back at a moment; moments of one stage do not go backwards. */
-  giveBack(atPs: number, packetClass: number, headers: number, data: number): void {
+  /** Credits that come back at `returnPs`; moments of one stage do not go backwards. */
+  giveBack(packetClass: number, headers: number, data: number): void {
     if (this.#returnCount === this.#returnTimes.length) {
       this.#growReturns();
     }
     const index = (this.#returnHead + this.#returnCount++) & (this.#returnTimes.length - 1);
-    this.#returnLastPs = Math.max(this.#returnLastPs, atPs);
+    this.#returnLastPs = Math.max(this.#returnLastPs, this.returnPs);
     this.#returnTimes[index] = this.#returnLastPs;
     this.#returnClasses[index] = packetClass;
     this.#returnHeaders[index] = headers;

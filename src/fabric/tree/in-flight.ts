@@ -172,7 +172,7 @@ export class InFlight implements EventHandler, ProgressSink {
     const slot = this.#slots[index]!;
     const requester = slot.requester!;
     if (slot.run !== requester.run) {
-      this.#release(index);
+      this.#abandoned(index, slot);
     } else if (code === ARRIVE) {
       this.#arrive(index, slot, requester);
     } else {
@@ -205,7 +205,7 @@ export class InFlight implements EventHandler, ProgressSink {
       return;
     }
     if (!isAlive) {
-      this.#release(index);
+      this.#abandoned(index, slot);
     } else if (progress === PROGRESS.COMPLETED) {
       this.#complete(index, slot, requester);
     } else {
@@ -232,7 +232,15 @@ export class InFlight implements EventHandler, ProgressSink {
       slot.local = kept;
       slot.localOffset = 0;
     }
-    (slot.sink ?? requester.fn?.model)?.onDma(token, status);
+    const sink = slot.sink ?? requester.fn?.model;
+    slot.sink = null;
+    sink?.onDma(token, status);
+  }
+
+  /** Its requester is gone or was reset, and hears nothing; who sent it in the requester's name does. */
+  #abandoned(index: number, { sink, token }: Slot): void {
+    this.#release(index);
+    sink?.onDma(token, DMA_STATUS.GONE);
   }
 
   #arriveTimed(index: number, slot: Slot, requester: Requester): void {

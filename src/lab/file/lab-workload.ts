@@ -84,7 +84,11 @@ export interface LabBlockStream extends LabStreamBase, LabRequests {
   readonly device: string;
   /** Buffers: where data read goes, where data written comes from. */
   readonly memory: LabPlace;
+  /** A function that fetches or brings the data by DMA of its own, from and to buffers in system memory. Never in a file. */
+  readonly fetchedBy?: string;
   readonly cpu: LabStreamCpu;
+  /** Copies that the thread makes of each request's data. */
+  readonly cpuCopies: number;
 }
 
 /** Reads and writes of one drive, by chance. */
@@ -95,6 +99,7 @@ export interface LabMixStream extends LabStreamBase, LabRequests {
   /** Of 100 requests; 0 to 100. */
   readonly readPercent: number;
   readonly cpu: LabStreamCpu;
+  readonly cpuCopies: number;
 }
 
 /** One drive to another, through memory that both reach. */
@@ -127,8 +132,8 @@ export interface LabStageStream extends LabStreamBase {
   /** System memory. */
   readonly via: Extract<LabPlace, { readonly kind: 'host' }>;
   readonly chunkBytes: number;
-  /** Software between the two steps of a chunk. */
-  readonly syncPs: number;
+  /** Software between the two steps of a chunk; null: by platform. */
+  readonly syncPs: number | null;
   /** The next chunk is written while the last one is read. */
   readonly overlaps: boolean;
   /** Copies that the processor makes of each chunk on the way. */

@@ -14,13 +14,13 @@ export function printStream(stream: LabStream): LabBlock {
 function printOwn(stream: LabStream): LabBlock {
   switch (stream.kind) {
     case 'read':
-      return { read: stream.device, to: placeText(stream.memory), ...printRequests(stream), cpu: stream.cpu };
+      return { read: stream.device, to: placeText(stream.memory), ...printRequests(stream), ...printCpu(stream) };
     case 'write':
       return {
         write: stream.device,
         from: placeText(stream.memory),
         ...printRequests(stream),
-        cpu: stream.cpu,
+        ...printCpu(stream),
       };
     case 'mix':
       return {
@@ -28,7 +28,7 @@ function printOwn(stream: LabStream): LabBlock {
         memory: placeText(stream.memory),
         reads: String(stream.readPercent),
         ...printRequests(stream),
-        cpu: stream.cpu,
+        ...printCpu(stream),
       };
     case 'copy':
       return {
@@ -48,7 +48,7 @@ function printOwn(stream: LabStream): LabBlock {
         to: stream.target,
         via: placeText(stream.via),
         chunk: printSize(stream.chunkBytes),
-        sync: printDuration(stream.syncPs),
+        ...said('sync', stream.syncPs, printDuration),
         overlap: stream.overlaps ? 'yes' : 'no',
         'cpu-copies': String(stream.cpuCopies),
       };
@@ -62,6 +62,10 @@ function printOwn(stream: LabStream): LabBlock {
       };
     }
   }
+}
+
+function printCpu(stream: { readonly cpu: string; readonly cpuCopies: number }): LabBlock {
+  return { cpu: stream.cpu, 'cpu-copies': String(stream.cpuCopies) };
 }
 
 function printCommon(stream: LabStream): LabBlock {

@@ -109,6 +109,7 @@ class StreamReader {
       device,
       memory,
       cpu: raw.cpu,
+      cpuCopies: raw['cpu-copies'],
     };
     return 'reads' in raw
       ? { kind: 'mix', ...base, ...requests, readPercent: raw.reads }
@@ -191,7 +192,7 @@ class StreamReader {
       target: raw.to,
       via,
       chunkBytes: raw.chunk,
-      syncPs: raw.sync,
+      syncPs: raw.sync ?? null,
       overlaps: raw.overlap,
       cpuCopies: raw['cpu-copies'],
     };

@@ -111,6 +111,11 @@ const cpu = () =>
     description:
       'What a request costs the processor: `kernel` (system call and interrupt), `polled` (a program that polls), `gpu-direct` (GPUDirect Storage), `none`.',
   });
+const cpuCopies = (what: string) => ({
+  'cpu-copies': count(0, 8)
+    .prefault('0')
+    .meta({ description: `Copies that the processor makes of ${what}.` }),
+});
 const device = (description: string) => reference().meta({ description });
 
 const DRIVE = 'a drive, or an iopmem disk';
@@ -128,6 +133,7 @@ export const streamFields = {
       .meta({ description: `Where the data goes: ${PLACE_WORDS}.` }),
     ...requests('4K', 'random', DRIVE_AREA),
     cpu: cpu(),
+    ...cpuCopies('the data, such as out of the page cache'),
     ...common(),
   },
   write: {
@@ -137,6 +143,7 @@ export const streamFields = {
       .meta({ description: `Where the data comes from: ${PLACE_WORDS}.` }),
     ...requests('4K', 'random', DRIVE_AREA),
     cpu: cpu(),
+    ...cpuCopies('the data'),
     ...common(),
   },
   mix: {
@@ -147,6 +154,7 @@ export const streamFields = {
     reads: count(0, 100).prefault('70').meta({ description: 'Of 100 requests, so many read.' }),
     ...requests('4K', 'random', DRIVE_AREA),
     cpu: cpu(),
+    ...cpuCopies('the data'),
     ...common(),
   },
   copy: {
@@ -181,15 +189,11 @@ export const streamFields = {
     to: device('The other function.'),
     via: place().prefault('host').meta({ description: 'The system memory: `host` or `node1`.' }),
     chunk: size(SECTOR_BYTES, BLOCK_MAX).prefault('2M').meta({ description: 'Bytes at a time.' }),
-    sync: duration(0, 1e12)
-      .prefault('14.3us')
-      .meta({ description: 'Software between the two steps of a chunk.' }),
+    sync: optional(duration(0, 1e12), 'Software between the two steps of a chunk. Default: by platform.'),
     overlap: flag()
       .prefault('yes')
       .meta({ description: 'The next chunk is written while the last one is read.' }),
-    'cpu-copies': count(0, 8)
-      .prefault('0')
-      .meta({ description: 'Copies that the processor makes of each chunk.' }),
+    ...cpuCopies('each chunk'),
     ...common(),
   },
   'mmio-write': {

@@ -193,6 +193,7 @@ export function mediaTiming(node: LabNvmeBase & { readonly link: LabLink | null 
   return {
     readGBs: media?.readGBs ?? preset.readGBs,
     writeGBs: media?.writeGBs ?? preset.writeGBs,
+    ...(preset.commandWriteGBs === null ? {} : { commandWriteGBs: preset.commandWriteGBs }),
     readIops: media?.readIops ?? preset.readIops,
     writeIops: media?.writeIops ?? preset.writeIops,
     readLatencyPs: media?.readLatencyPs ?? preset.readLatencyNs * PS_PER_NS,

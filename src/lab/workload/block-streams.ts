@@ -6,15 +6,15 @@ import type { LabBlockStream, LabCopyStream, LabMixStream } from '../file/index.
 import { findLabEnd, openLabEnd } from '../machine/index.ts';
 import { hostBytesOf, type Place, takePlace } from './places.ts';
 import { chooseBuffer } from './route.ts';
-import { Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
+import { FIRST_STEP, Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
 
-function open(context: StreamContext, name: string, isReadOnly: boolean): BlockTarget {
+export function open(context: StreamContext, name: string, isReadOnly: boolean): BlockTarget {
   const { machine } = context;
   return openLabEnd(machine, findLabEnd(machine, new MachineIndex(machine.machine()), name), { isReadOnly });
 }
 
 /** What a target says of a request that failed. */
-function story(target: BlockTarget, slot: number, status: Status): string {
+export function story(target: BlockTarget, slot: number, status: Status): string {
   const failure = target.failure(slot);
   return failure === undefined ? statusName(status) : `${failure.code}: ${failure.message}`;
 }
@@ -24,7 +24,7 @@ function largestOf(blocks: readonly { readonly sizeBytes: number }[]): number {
 }
 
 /** Requests larger than a target takes at once are a mistake that the person should know of. */
-function checkSizes(target: BlockTarget, largestBytes: number, name: string): void {
+export function checkSizes(target: BlockTarget, largestBytes: number, name: string): void {
   if (largestBytes > target.maxTransferBytes || largestBytes % target.blockBytes !== 0) {
     throw new LabError('LAB_VALUE', {
       message: `stream ${name}: ${target.label} takes requests of up to ${target.maxTransferBytes} bytes in multiples of ${target.blockBytes}, not of ${largestBytes}`,
@@ -41,6 +41,8 @@ export class BlockStream extends Stream {
   readonly #offsets: Offsets;
   readonly #largestBytes: number;
   readonly #readPercent: number;
+  readonly #copyPsPerByte: number;
+  readonly #device: string;
 
   constructor(context: StreamContext, description: LabBlockStream | LabMixStream) {
     super(context, description, {
@@ -49,6 +51,8 @@ export class BlockStream extends Stream {
       cpu: description.cpu,
     });
     const { kind, device, memory, areaBytes, pattern, blocks } = description;
+    this.#device = device;
+    this.#copyPsPerByte = (description.cpuCopies * 1000) / context.cpu.copyGBs;
     this.#readPercent = kind === 'mix' ? description.readPercent : kind === 'read' ? 100 : 0;
     this.#target = open(context, device, this.#readPercent === 100);
     this.#target.onDone = (slot, status) => this.#done(slot, status);
@@ -82,6 +86,7 @@ export class BlockStream extends Stream {
     const isRead =
       this.#readPercent === 100 || (this.#readPercent > 0 && this.random.below(100) < this.#readPercent);
     const spanAt = slot * this.#largestBytes;
+    this.listener?.onIssued(this, slot, this.#device, isRead, at / blockBytes);
     const status = isRead
       ? this.#target.read(at, this.#place.span, spanAt, lengthBytes, slot)
       : this.#target.write(at, this.#place.span, spanAt, lengthBytes, slot);
@@ -90,7 +95,18 @@ export class BlockStream extends Stream {
     }
   }
 
+  /** The thread has copied the data. */
+  protected override onStep(_code: number, slot: number): void {
+    this.over(slot);
+  }
+
   #done(slot: number, status: Status): void {
+    if (status >= 0 && this.#copyPsPerByte > 0) {
+      // Whether before a write or after a read, it is time of the same thread.
+      const donePs = this.work(slot, this.lengthOf(slot) * this.#copyPsPerByte);
+      this.queue.schedule(donePs, this, FIRST_STEP, slot);
+      return;
+    }
     this.over(slot, status < 0 ? story(this.#target, slot, status) : null);
   }
 }
@@ -103,6 +119,7 @@ export class CopyStream extends Stream {
   readonly #place: Place;
   readonly #offsets: Offsets;
   readonly #largestBytes: number;
+  readonly #ends: LabCopyStream;
   readonly #at: Float64Array;
   readonly #length: Float64Array;
 
@@ -113,6 +130,7 @@ export class CopyStream extends Stream {
       cpu: description.cpu,
     });
     const { device, target, areaBytes, pattern, blocks } = description;
+    this.#ends = description;
     this.#source = open(context, device, true);
     this.#target = open(context, target, false);
     this.#source.onDone = (slot, status) => this.#wasRead(slot, status);
@@ -153,6 +171,7 @@ export class CopyStream extends Stream {
     const at = this.#offsets.take(lengthBytes, Math.max(this.#source.blockBytes, this.#target.blockBytes));
     this.#at[slot] = at;
     this.#length[slot] = lengthBytes;
+    this.listener?.onIssued(this, slot, this.#ends.device, true, at / this.#source.blockBytes);
     const status = this.#source.read(at, this.#place.span, slot * this.#largestBytes, lengthBytes, slot);
     if (status !== PENDING) {
       this.#wasRead(slot, status);
@@ -164,6 +183,13 @@ export class CopyStream extends Stream {
       this.over(slot, story(this.#source, slot, status));
       return;
     }
+    this.listener?.onIssued(
+      this,
+      slot,
+      this.#ends.target,
+      false,
+      this.#at[slot]! / this.#target.blockBytes,
+    );
     const written = this.#target.write(
       this.#at[slot]!,
       this.#place.span,

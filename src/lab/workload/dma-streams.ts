@@ -7,13 +7,13 @@ import { hostBytesOf, memberOf, type Place, type Reach, reach, takePlace } from 
 import { FIRST_STEP, Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
 
 /** Requests of a function whose model knows nothing of them. */
-function prepare(context: StreamContext, name: string): LabMember {
+export function prepare(context: StreamContext, name: string): LabMember {
   const member = memberOf(context.machine, name);
   member.platform.enable({ memory: true, busMaster: true });
   return member;
 }
 
-function failureOf(status: Status): string | null {
+export function failureOf(status: Status): string | null {
   if (status >= 0) {
     return null;
   }
@@ -105,6 +105,7 @@ export class DmaStream extends Stream implements DmaSink {
   }
 }
 
+const PS_PER_NS = 1000;
 const STEP = { SYNCED: FIRST_STEP, COPIED: FIRST_STEP + 1 } as const;
 
 /**
@@ -150,7 +151,7 @@ export class StageStream extends Stream implements DmaSink {
     this.#half = new Uint8Array(jobs);
     this.#failed = new Array<string | null>(jobs).fill(null);
     this.#overlaps = description.overlaps;
-    this.#syncPs = description.syncPs;
+    this.#syncPs = description.syncPs ?? context.cpu.stagingSyncNs * PS_PER_NS;
     this.#copyPs = (description.cpuCopies * chunkBytes * 1000) / context.cpu.copyGBs;
     this.route = {
       kind: 'staged',

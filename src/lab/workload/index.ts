@@ -9,4 +9,4 @@ export { type Candidate, type Limiter, percent } from './limiter.ts';
 export * from './report.ts';
 export { DEFAULT_DURATION_PS, WorkloadRun } from './run.ts';
 export { runWorkload, workloadOf } from './run-workload.ts';
-export type { StreamRoute } from './stream.ts';
+export type { Stream, StreamListener, StreamRoute } from './stream.ts';

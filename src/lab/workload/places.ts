@@ -5,6 +5,9 @@ import { PeerSpan } from '../../p2pdma/index.ts';
 import type { LabPlace } from '../file/index.ts';
 import type { LabMachine, LabMember } from '../machine/index.ts';
 
+/** As Linux gives out memory: what lies above 4 GiB first, so that packets need the header of four dwords. */
+const DMA32_END = 0x1_0000_0000;
+
 export interface Place {
   readonly span: Span;
   readonly provider: string | null;
@@ -44,7 +47,7 @@ export function takePlace(
   if (place.kind === 'host') {
     const node = place.node ?? (member === null ? 0 : nodeOf(machine, member));
     return {
-      span: machine.platform.allocSpan(lengthBytes, machine.storage, node),
+      span: machine.platform.allocSpan(lengthBytes, machine.storage, node, DMA32_END),
       provider: null,
       text: machine.lab.memory.length > 1 ? `memory of node ${node}` : 'system memory',
     };

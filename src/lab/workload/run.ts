@@ -2,26 +2,30 @@
  * Runs the workload of a lab in virtual time: starts the streams, lets the warm-up go by, measures, and says what it saw.
  *
  * The run is driven from outside in pieces (`advance`), so that whoever drives it can show progress, be interrupted, and ask
- * for what is known so far.
+ * for what is known so far. Where measuring begins and ends is an event of the run itself, so that what is measured does not
+ * depend on the pieces.
  */
-import { PS_PER_MS } from '../../access/index.ts';
-import { LabError } from '../../base/index.ts';
+import { type EventHandler, PS_PER_MS, type TimerId } from '../../access/index.ts';
+import { assert, LabError } from '../../base/index.ts';
 import { isAbsorbedByCache } from '../../rates/index.ts';
 import type { LabStream, LabWorkload } from '../file/index.ts';
 import { type LabMachine, nameSeed } from '../machine/index.ts';
 import { BlockStream, CopyStream } from './block-streams.ts';
 import { DmaStream, StageStream } from './dma-streams.ts';
+import { FetchedStream } from './fetched-stream.ts';
 import { loadMemory } from './memory-load.ts';
 import { MmioStream } from './mmio-stream.ts';
 import { makeReport, type WorkloadReport } from './report.ts';
 import type { Stream, StreamContext } from './stream.ts';
+
+const EVENT = { MEASURE: 0, END: 1 } as const;
 
 /** Events between two looks at the clock of the run. */
 const EVENTS_PER_LOOK = 4096;
 /** A run whose streams all end by themselves, and do not: virtual time in which one has to end. */
 const UNBOUNDED_PS = 3600e12;
 
-export class WorkloadRun {
+export class WorkloadRun implements EventHandler {
   readonly machine: LabMachine;
   readonly workload: LabWorkload;
   readonly streams: readonly Stream[];
@@ -33,7 +37,9 @@ export class WorkloadRun {
   #isMeasuring = false;
   #isOver = false;
   #measuredFromPs = 0;
-  #measuredUntilPs = 0;
+  #endTimer: TimerId = 0;
+  /** What was known at the end. */
+  #final: WorkloadReport | null = null;
 
   /**
    * @param machine booted with time
@@ -77,11 +83,27 @@ export class WorkloadRun {
     this.#measurePs = this.#beginPs + workload.warmUpPs;
     this.#endPs =
       workload.durationPs === null ? this.#beginPs + UNBOUNDED_PS : this.#measurePs + workload.durationPs;
-    for (const stream of streams) {
-      stream.begin();
+    // Before the streams: what happens at the same moment comes after.
+    if (workload.durationPs !== null) {
+      this.#endTimer = machine.queue.timer(this.#endPs - this.#beginPs, this, EVENT.END, 0);
     }
     if (workload.warmUpPs === 0) {
-      this.#beginMeasuring(this.#beginPs);
+      this.#beginMeasuring();
+    } else {
+      machine.queue.schedule(this.#measurePs, this, EVENT.MEASURE, 0);
+    }
+    for (const stream of streams) {
+      stream.onOver = () => this.#finishIfOver();
+      stream.begin();
+    }
+  }
+
+  onEvent(code: number): void {
+    if (code === EVENT.MEASURE) {
+      this.#beginMeasuring();
+      this.#finishIfOver();
+    } else {
+      this.#finish(this.#endPs);
     }
   }
 
@@ -140,18 +162,15 @@ export class WorkloadRun {
   advance(eventsMax: number): boolean {
     const { queue } = this.machine;
     for (let count = 0; count < eventsMax && !this.#isOver; ) {
-      const ran = this.#runUntil(this.#isMeasuring ? this.#endPs : this.#measurePs, EVENTS_PER_LOOK);
+      const ran = queue.runUntilIdle(Math.min(EVENTS_PER_LOOK, eventsMax - count));
       count += ran;
-      if (!this.#isMeasuring && queue.nowPs >= this.#measurePs) {
-        this.#beginMeasuring(this.#measurePs);
+      if (this.#isOver) {
+        break;
       }
-      const isIdle = ran === 0;
-      const hasEnded = this.streams.every(({ isOver }) => isOver);
-      if (this.#isMeasuring && (queue.nowPs >= this.#endPs || hasEnded || isIdle)) {
-        this.#finish(hasEnded ? Math.max(...this.streams.map(({ lastPs }) => lastPs)) : this.#endPs);
-      } else if (isIdle && queue.nowPs < this.#measurePs) {
-        // Everything was over before the warm-up was: there is nothing to measure.
-        this.#beginMeasuring(queue.nowPs);
+      if (queue.nowPs >= this.#endPs) {
+        this.#finish(this.#endPs);
+      } else if (ran === 0) {
+        this.#checkStall();
         this.#finish(queue.nowPs);
       }
     }
@@ -160,13 +179,7 @@ export class WorkloadRun {
 
   /** What was measured; of a run that is not over, so far. */
   report(): WorkloadReport {
-    const untilPs = this.#isOver ? this.#measuredUntilPs : this.machine.queue.nowPs;
-    return makeReport(this.machine, this.streams, {
-      isComplete: this.#isOver,
-      isCached: this.isCached,
-      measuredPs: this.#isMeasuring || this.#isOver ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
-      elapsedPs: this.elapsedPs,
-    });
+    return this.#final ?? this.#reportUntil(this.machine.queue.nowPs);
   }
 
   /** Lets what is in flight end, and gives everything back. */
@@ -176,12 +189,33 @@ export class WorkloadRun {
     }
     const { queue } = this.machine;
     while (this.streams.some(({ inFlight }) => inFlight > 0) && queue.runUntilIdle(EVENTS_PER_LOOK) > 0) {}
+    this.#checkStall();
     for (const stream of this.streams) {
       await stream.close();
     }
   }
 
-  #beginMeasuring(fromPs: number): void {
+  #reportUntil(untilPs: number): WorkloadReport {
+    return makeReport(this.machine, this.streams, {
+      isComplete: this.#isOver,
+      isCached: this.isCached,
+      measuredPs: this.#isMeasuring ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
+      elapsedPs: this.elapsedPs,
+    });
+  }
+
+  /** Requests in flight that nothing will ever end: the model is wrong, and nobody should take the figures for slow ones. */
+  #checkStall(): void {
+    for (const { name, inFlight } of this.streams) {
+      assert(inFlight === 0, 'requests of a stream are in flight and nothing happens any more', {
+        stream: name,
+        inFlight,
+      });
+    }
+  }
+
+  #beginMeasuring(): void {
+    const fromPs = this.#measurePs;
     this.#isMeasuring = true;
     this.#measuredFromPs = fromPs;
     const { fabric } = this.machine;
@@ -193,25 +227,21 @@ export class WorkloadRun {
     }
   }
 
-  #finish(untilPs: number): void {
-    this.#isOver = true;
-    this.#measuredUntilPs = untilPs;
-    for (const stream of this.streams) {
-      stream.stop();
+  /** Streams that all ended by themselves end the run, unless it has not begun to measure. */
+  #finishIfOver(): void {
+    if (this.#isMeasuring && !this.#isOver && this.streams.every(({ isOver }) => isOver)) {
+      const lastPs = Math.max(...this.streams.map((stream) => stream.lastPs));
+      this.#finish(Math.max(lastPs, this.#measuredFromPs));
     }
   }
 
-  #runUntil(untilPs: number, eventsMax: number): number {
-    const { queue } = this.machine;
-    let count = 0;
-    while (count < eventsMax && queue.nowPs < untilPs) {
-      const ran = queue.runUntilIdle(Math.min(64, eventsMax - count));
-      count += ran;
-      if (ran === 0) {
-        break;
-      }
+  #finish(untilPs: number): void {
+    this.#isOver = true;
+    this.machine.queue.cancel(this.#endTimer);
+    this.#final = this.#reportUntil(untilPs);
+    for (const stream of this.streams) {
+      stream.stop();
     }
-    return count;
   }
 }
 
@@ -222,6 +252,9 @@ function makeStream(context: StreamContext, description: LabStream): Stream {
   switch (description.kind) {
     case 'read':
     case 'write':
+      return description.fetchedBy === undefined
+        ? new BlockStream(context, description)
+        : new FetchedStream(context, description, description.fetchedBy);
     case 'mix':
       return new BlockStream(context, description);
     case 'copy':

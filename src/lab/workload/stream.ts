@@ -31,6 +31,15 @@ export interface StreamRoute {
   readonly verdict: string | null;
 }
 
+/** Hears of the requests of a stream, for traces. Called only while somebody listens. */
+export interface StreamListener {
+  onBegan(stream: Stream, slot: number, lengthBytes: number): void;
+  /** A slot's request asks a drive for blocks: `startBlock` is in the drive's own. */
+  onIssued(stream: Stream, slot: number, device: string, isRead: boolean, startBlock: number): void;
+  /** @param lengthBytes 0 when it failed */
+  onEnded(stream: Stream, slot: number, lengthBytes: number): void;
+}
+
 const EVENT = { ASK: 0, SUBMIT: 1, COMPLETE: 2, WOKEN: 3 } as const;
 
 /** One thread of the processor. */
@@ -64,6 +73,7 @@ export abstract class Stream implements EventHandler {
   readonly description: LabStream;
   readonly name: string;
   abstract readonly route: StreamRoute;
+  listener: StreamListener | null = null;
   readonly latency = new LatencyHistogram();
   /** Measured. */
   bytes = 0;
@@ -74,6 +84,8 @@ export abstract class Stream implements EventHandler {
   bytesTotal = 0;
   /** The moment at which the last request that was measured was over. */
   lastPs = 0;
+  /** Told when nothing is in flight and nothing will be; more than once. */
+  onOver: () => void = () => {};
   protected readonly context: StreamContext;
   protected readonly queue: EventQueue;
   protected readonly random: SeededRandom;
@@ -215,6 +227,11 @@ export abstract class Stream implements EventHandler {
     return Math.floor(slot / this.#perJob);
   }
 
+  /** Bytes of the request that a slot has under way. */
+  protected lengthOf(slot: number): number {
+    return this.#sizes[slot]!;
+  }
+
   /** Further processor work of a slot's job. @returns when it is done */
   protected work(slot: number, costPs: number): number {
     return this.#threads[this.jobOf(slot)]!.run(this.queue.nowPs, costPs);
@@ -258,6 +275,9 @@ export abstract class Stream implements EventHandler {
 
   #ask(slot: number): void {
     if (this.#isStopped || this.#hasEnded) {
+      if (this.isOver) {
+        this.onOver();
+      }
       return;
     }
     const { nowPs } = this.queue;
@@ -277,6 +297,7 @@ export abstract class Stream implements EventHandler {
     this.#startedPs[slot] = nowPs;
     this.#isBusy[slot] = 1;
     this.#inFlight++;
+    this.listener?.onBegan(this, slot, lengthBytes);
     if (this.#costPs === 0) {
       this.issue(slot, lengthBytes);
     } else {
@@ -322,6 +343,7 @@ export abstract class Stream implements EventHandler {
     this.#inFlight--;
     this.#isBusy[slot] = 0;
     this.bytesTotal += lengthBytes;
+    this.listener?.onEnded(this, slot, lengthBytes);
     if (nowPs >= this.#fromPs && nowPs <= this.#untilPs && lengthBytes > 0) {
       this.bytes += lengthBytes;
       this.requests++;

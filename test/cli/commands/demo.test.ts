@@ -85,7 +85,8 @@ describe('peerlane demo', () => {
     expect(stdout).toMatch(/^ {4}over the root port +8 MiB +0 B$/m);
     expect(stdout).toMatch(/^ {4}link to nvme0 +up +4 MiB +4 MiB$/m);
     expect(stdout).toContain('What you saw.');
-    expect(stdout).not.toMatch(/\d[GMK]?i?B\/s/);
+    expect(stdout).toMatch(/^ {2}throughput +\d\.\d\d GB\/s +\d\.\d\d GB\/s$/m);
+    expect(stdout).toMatch(/^ {4}limit peer to peer +\S/m);
   });
 
   it('names commands to try that work', async () => {

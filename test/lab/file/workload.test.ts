@@ -147,7 +147,7 @@ describe('workload', () => {
         target: 'gpu1',
         via: { kind: 'host', node: 1 },
         chunkBytes: 2 ** 21,
-        syncPs: 14_300_000,
+        syncPs: null,
         overlaps: false,
         cpuCopies: 1,
       },

@@ -6,6 +6,7 @@
  * sections 3.3.1, 5.2.5 and B.5.
  */
 import { DONE, type FunctionPort, PENDING, type Status } from '../../../fabric/index.ts';
+import type { CommandListener } from './command-listener.ts';
 import { CompletionQueue } from './completion-queue.ts';
 import { ShadowDoorbells } from './shadow-doorbells.ts';
 import type { SubmissionQueue } from './submission-queue.ts';
@@ -27,6 +28,7 @@ export interface PositionTarget {
 }
 
 export class Doorbells {
+  listener: CommandListener | null = null;
   readonly submissions: (SubmissionQueue | null)[];
   readonly completions: (CompletionQueue | null)[];
   readonly #port: FunctionPort;
@@ -174,6 +176,7 @@ export class Doorbells {
       this.#target.onInvalidDoorbell(true);
       return;
     }
+    this.listener?.onSubmitted(queue.id, count - queue.waitingCount);
     queue.tail = value;
     this.#target.wake(queue);
   }
@@ -186,6 +189,7 @@ export class Doorbells {
       return;
     }
     queue.head = value;
+    this.listener?.onConsumed(queue.id, count);
     this.#target.onHeadMoved(queue);
   }
 

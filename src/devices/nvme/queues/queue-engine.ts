@@ -20,6 +20,7 @@ import {
 import { NVME_STATUS, SQE_BYTES } from '../../../spec/nvme/index.ts';
 import type { Command, CommandPool } from '../command.ts';
 import type { FaultPlan } from '../fault-plan.ts';
+import type { CommandListener } from './command-listener.ts';
 import { CompletionQueue } from './completion-queue.ts';
 import { CompletionWriter } from './completion-writer.ts';
 import { type CommandExecutor, Dispatcher, type DispatchTarget, type IoExecutor } from './dispatcher.ts';
@@ -109,6 +110,15 @@ export class QueueEngine implements EventHandler, PositionTarget, DispatchTarget
 
   set ioGate(status: number) {
     this.#dispatcher.ioGate = status;
+  }
+
+  /** Hears of every entry; null: nobody does, and nothing is spent on it. */
+  get commandListener(): CommandListener | null {
+    return this.#doorbells.listener;
+  }
+
+  set commandListener(listener: CommandListener | null) {
+    this.#doorbells.listener = listener;
   }
 
   /** Requests that wrote completions, for people. */
@@ -314,6 +324,7 @@ export class QueueEngine implements EventHandler, PositionTarget, DispatchTarget
   }
 
   #post(queue: SubmissionQueue, completion: CompletionQueue, command: Command): void {
+    this.#doorbells.listener?.onCompleted(command, completion.id);
     this.#writer.post(completion, command, queue.head, queue.id);
     this.release(command);
     this.#ask();
@@ -476,6 +487,7 @@ export class QueueEngine implements EventHandler, PositionTarget, DispatchTarget
       command.decode(queue.id);
       queue.inFlight++;
       this.counts.commands++;
+      this.#doorbells.listener?.onFetched(command);
       this.#dispatcher.start(queue, command);
       if (!this.#isRunning) {
         return;

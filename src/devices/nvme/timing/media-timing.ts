@@ -129,7 +129,7 @@ export class MediaTiming {
     const workPs = lengthBytes * this.timing.writePsPerByte * this.#factor;
     const startPs = this.#pipe.take(nowPs, workPs);
     this.#writeWorkPs += workPs;
-    this.#writtenPs[slot] = startPs + workPs;
+    this.#writtenPs[slot] = startPs + Math.max(workPs, lengthBytes * this.timing.commandWritePsPerByte);
     return startPs;
   }
 

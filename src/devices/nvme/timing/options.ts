@@ -10,6 +10,8 @@ export interface MediaTimingOptions {
   /** Largest read and write rate of the media path; reads and writes share it. Default Infinity. */
   readonly readGBs?: number;
   readonly writeGBs?: number;
+  /** Rate of the data of one write command, however idle the drive is. Default Infinity: it can use the whole drive. */
+  readonly commandWriteGBs?: number;
   /** Commands a second that the controller can do, reads alone and writes alone. Default Infinity. */
   readonly readIops?: number;
   readonly writeIops?: number;
@@ -56,6 +58,7 @@ export const INSTANT_MEDIA: MediaTimingOptions = {};
 export interface ResolvedMediaTiming {
   readonly readPsPerByte: number;
   readonly writePsPerByte: number;
+  readonly commandWritePsPerByte: number;
   readonly readCommandPs: number;
   readonly writeCommandPs: number;
   readonly readLatencyPs: number;
@@ -84,6 +87,7 @@ const PS_OF_GBS = 1000;
 export function resolveMediaTiming(options: MediaTimingOptions): ResolvedMediaTiming {
   const readGBs = rate('readGBs', options.readGBs ?? Number.POSITIVE_INFINITY);
   const writeGBs = rate('writeGBs', options.writeGBs ?? Number.POSITIVE_INFINITY);
+  const commandWriteGBs = rate('commandWriteGBs', options.commandWriteGBs ?? Number.POSITIVE_INFINITY);
   const readIops = rate('readIops', options.readIops ?? Number.POSITIVE_INFINITY);
   const writeIops = rate('writeIops', options.writeIops ?? Number.POSITIVE_INFINITY);
   const drainGBs = rate('drainGBs', options.drainGBs ?? writeGBs);
@@ -115,6 +119,7 @@ export function resolveMediaTiming(options: MediaTimingOptions): ResolvedMediaTi
   return {
     readPsPerByte: PS_OF_GBS / readGBs,
     writePsPerByte: PS_OF_GBS / writeGBs,
+    commandWritePsPerByte: PS_OF_GBS / commandWriteGBs,
     readCommandPs: PS_PER_S / readIops,
     writeCommandPs: PS_PER_S / writeIops,
     readLatencyPs,

@@ -55,7 +55,11 @@ export function steadyFabric(seed: number, options: SteadyOptions = {}): SteadyF
   }
   const count = options.streams ?? 2 + random.below(7);
   const ends: TreeNode[] = [];
-  for (let i = Math.max(2, options.sharesSources === true ? 2 + random.below(count) : count + 1); i > 0; i--) {
+  for (
+    let i = Math.max(2, options.sharesSources === true ? 2 + random.below(count) : count + 1);
+    i > 0;
+    i--
+  ) {
     ends.push(tree.add(pick(inner), ...of(link(), `endpoint ${i}`)));
   }
   const tags = ends.map(() => pick([16, 32, 64, 256]));
@@ -88,6 +92,9 @@ export function steadyFabric(seed: number, options: SteadyOptions = {}): SteadyF
   return { net, streams };
 }
 
-function of([speed, options]: readonly [LinkSpeed, LinkOptions], name: string): [LinkSpeed, string, LinkOptions] {
+function of(
+  [speed, options]: readonly [LinkSpeed, LinkOptions],
+  name: string,
+): [LinkSpeed, string, LinkOptions] {
   return [speed, name, options];
 }

@@ -1,4 +1,6 @@
 import { it } from 'vitest';
+import { appendFileSync } from 'node:fs';
+const log = (...a: unknown[]) => appendFileSync(process.env.OUT ?? '/tmp/t8/out', a.join(' ') + '\n');
 import { FlowEngine } from '../../../src/fabric/timing/flow-engine.ts';
 import { TlpEngine } from '../../../src/fabric/timing/tlp-engine.ts';
 import { runStreams, timedQueue } from './support/drive.ts';
@@ -20,10 +22,10 @@ it('x', () => {
       a.r.forEach((x, i) => { if (x.requests > 5) m = Math.max(m, Math.abs(b.r[i]!.goodputGBs / x.goodputGBs - 1)); });
       worst = Math.max(worst, m);
       if (m > 0.05) { bad++; if (shown++ < Number(process.env.SHOW ?? 2)) {
-        console.log('seed', s, JSON.stringify(opt), m.toFixed(3));
-        a.streams.forEach((x, i) => console.log('  ', a.r[i]!.goodputGBs.toFixed(3), b.r[i]!.goodputGBs.toFixed(3), x.name, '| via', x.path.request.stages.map((t) => `${t.id}${t.name.replace('endpoint', 'e').replace('switch', 's')}@${(1000 / t.occupancyPsPerByte).toFixed(2)}${t.credits ? `[${t.credits.headers.join('/')}]` : ''}`).join(' > ')));
+        log('seed', s, JSON.stringify(opt), m.toFixed(3));
+        a.streams.forEach((x, i) => log('  ', a.r[i]!.goodputGBs.toFixed(3), b.r[i]!.goodputGBs.toFixed(3), x.name, '| via', x.path.request.stages.map((t) => `${t.id}${t.name.replace('endpoint', 'e').replace('switch', 's')}@${(1000 / t.occupancyPsPerByte).toFixed(2)}${t.credits ? `[${t.credits.headers.join('/')}]` : ''}`).join(' > ')));
       } }
     }
-    console.log(JSON.stringify(opt), 'bad', bad, 'of', N, 'worst', worst.toFixed(3), Date.now() - t0, 'ms');
+    log(JSON.stringify(opt), 'bad', bad, 'of', N, 'worst', worst.toFixed(3), Date.now() - t0, 'ms');
   }
 }, 900000);
