@@ -3,7 +3,9 @@
 // passes both links, with credits, acknowledgements and arbitration. Beside it the bare hop in SimPy and SystemC, where they are
 // installed: store-and-forward, credits, nothing else.
 //
-// Exit status 1 when the floor is missed.
+// Exit status 1 when the floor is missed, or when packets cost memory.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { EventQueue, noTurn, PROGRESS, Stage, TlpEngine } from '../../dist/fabric/index.js';
 import {
   ackLimitSymbols,
@@ -23,6 +25,8 @@ const REQUEST = 64 * 1024;
 const DEPTH = 8;
 const PACKETS = 1_000_000;
 const ROUNDS = 9;
+/** Allocated for a packet, requests included. */
+const BYTES_MAX = 4;
 const SPEED = { speedGTs: 8, width: 8 };
 
 /** Both directions of a link, with the credits of posted packets that the peers have. */
@@ -135,6 +139,32 @@ function measure(storesWhole) {
   };
 }
 
+/** Bytes that a million packets allocate, each; only where nothing is collected meanwhile. */
+function measureAllocation() {
+  const run = makeRun(false);
+  const packets = 2000 * (REQUEST / PAYLOAD);
+  for (let round = 0; round < 6; round++) run(packets);
+  globalThis.gc();
+  const before = process.memoryUsage().heapUsed;
+  run(packets);
+  return (process.memoryUsage().heapUsed - before) / packets;
+}
+
+/** In a process whose young generation takes all of it. */
+function bytesPerPacket() {
+  const space = ['--min-semi-space-size=256', '--max-semi-space-size=256'];
+  const file = fileURLToPath(import.meta.url);
+  const { stdout } = spawnSync(process.execPath, ['--expose-gc', ...space, file, 'allocation'], {
+    encoding: 'utf8',
+  });
+  return Number.parseFloat(stdout);
+}
+
+if (process.argv[2] === 'allocation') {
+  console.log(measureAllocation());
+  process.exit(0);
+}
+
 const millions = (value) => `${(value / 1e6).toFixed(2)} M/s`;
 function printPeer(name, peer, ours) {
   console.log(
@@ -160,8 +190,12 @@ for (const [name, { wall, cpu, eventsPerPacket, goodput }] of [
 console.log('  beside store-and-forward:');
 printPeer('SimPy', simpyHop(), storeAndForward.wall);
 printPeer('SystemC', systemcHop(), storeAndForward.wall);
+const bytes = bytesPerPacket();
+console.log(
+  `  allocated: ${bytes.toFixed(1)} bytes a packet${bytes <= BYTES_MAX ? '' : `, MORE THAN ${BYTES_MAX}`}`,
+);
 const slowest = Math.min(cutThrough.wall, storeAndForward.wall);
 console.log(
   `  ${slowest >= GOAL ? `goal ${GOAL / 1e6} M/s reached` : slowest >= FLOOR ? `above the floor ${FLOOR / 1e6} M/s` : `BELOW THE FLOOR ${FLOOR / 1e6} M/s`}`,
 );
-process.exitCode = slowest >= FLOOR ? 0 : 1;
+process.exitCode = slowest >= FLOOR && bytes <= BYTES_MAX ? 0 : 1;

@@ -32,6 +32,8 @@ export interface DeviceTiming {
   readonly drainsReads: boolean;
   /** Memory behind its BARs. */
   readonly memoryLatencyNs: number;
+  /** What others read of it, all together. */
+  readonly memoryReadGBs: number | null;
   /** Its posted writes of data are never relaxed in order. */
   readonly isStrict: boolean;
   /** Entries of its translation cache, where it has ATS. */

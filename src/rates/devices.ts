@@ -31,6 +31,7 @@ const GENERIC: DeviceTiming = {
   startNs: 0,
   drainsReads: false,
   memoryLatencyNs: DEFAULT_LATENCY.barMemoryNs,
+  memoryReadGBs: null,
   isStrict: false,
   atcEntries: ATC_ENTRIES,
   hostBothWaysShare: 1,
@@ -48,7 +49,7 @@ const NFP_6000 = device('nfp-6000', 'network processor of pcie-bench', {
   readRequestBytes: 512,
   tags: 22,
   writeBursts: { burstBytes: 128, burstNs: 13.4, nsPerByte: 0.034, transferNs: 5.5 },
-  readBursts: { burstBytes: Number.POSITIVE_INFINITY, burstNs: 0, nsPerByte: 0.1302, transferNs: 6.85 },
+  readBursts: { burstBytes: Number.POSITIVE_INFINITY, burstNs: 0, nsPerByte: 0.13, transferNs: 6.9 },
   writeEfficiency: 0.9475,
   startNs: 135,
   drainsReads: true,
@@ -80,6 +81,14 @@ const GPU_GEN5: DeviceTiming = {
   note: 'GPU of a link of 32 GT/s and more: packets of 256 bytes',
 };
 
+const V100: DeviceTiming = {
+  ...GPU_GEN4,
+  name: 'v100',
+  memoryReadGBs: 7.5,
+  note: 'GPU of NVIDIA of the Volta generation: others read its memory slower than they write it',
+  setBy: ['C13', 'C23'],
+};
+
 function nic(name: string, rateGbps: number, note: string, tags: number = TAG_POOLS.extended): DeviceTiming {
   const wireGBs = networkGoodputGBs(rateGbps, NIC_MTU_BYTES, NIC_OVERHEAD_BYTES);
   return device(name, note, {
@@ -99,6 +108,7 @@ export const DEVICE_PRESETS: readonly DeviceTiming[] = [
   NFP_6000_COMMAND,
   GPU_GEN4,
   GPU_GEN5,
+  V100,
   device('nic', 'network card without a limit of its own wire', { readRequestBytes: 512 }),
   nic('nic-25g', 25, 'network card of 25 Gb/s'),
   nic('nic-100g', 100, 'network card of 100 Gb/s'),

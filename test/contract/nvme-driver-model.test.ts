@@ -5,7 +5,11 @@
 import { describe, expect, it } from 'vitest';
 import { DONE, type Span, STATUS, type Status, type Task } from '../../src/access/index.ts';
 import { NvmeError, SeededRandom } from '../../src/base/index.ts';
-import { NvmeController as Model, type NvmeOptions as ModelOptions } from '../../src/devices/nvme/index.ts';
+import {
+  type MediaTimingOptions,
+  NvmeController as Model,
+  type NvmeOptions as ModelOptions,
+} from '../../src/devices/nvme/index.ts';
 import { NvmeController, type NvmeOptions } from '../../src/drivers/nvme/index.ts';
 import { EventQueue, Memory, noTurn } from '../../src/fabric/index.ts';
 import { FEATURE, LOG_PAGE, NVME_STATUS } from '../../src/spec/nvme/index.ts';
@@ -14,18 +18,36 @@ import { fillCounting, Requests, runOn } from '../drivers/nvme/harness.ts';
 
 const EVENTS_MAX = 5_000_000;
 
+/** No time at all, random times from a seed, or what media and controller cost. */
+type Clock = number | 'timed' | null;
+
+/** A quick drive with every kind of cost. */
+const MEDIA: MediaTimingOptions = {
+  readGBs: 3.4,
+  writeGBs: 2.5,
+  readIops: 800e3,
+  writeIops: 400e3,
+  readLatencyPs: 20e6,
+  writeLatencyPs: 8e6,
+  channels: 8,
+  dies: 4,
+  cacheBytes: 65_536,
+  mixedPenalty: 0.2,
+};
+
 class Pair {
   readonly executor: EventQueue;
   readonly model: Model;
   readonly platform: DirectPlatform;
   readonly controller: NvmeController;
 
-  constructor(model: ModelOptions, driver: NvmeOptions = {}, seed: number | null = null) {
+  constructor(model: ModelOptions, driver: NvmeOptions = {}, seed: Clock = null) {
     this.executor = new EventQueue({
       turn: noTurn,
-      ...(seed === null ? {} : { jitter: { seed, jitterPs: 1_000_000 } }),
+      timed: seed === 'timed',
+      ...(typeof seed === 'number' ? { jitter: { seed, jitterPs: 1_000_000 } } : {}),
     });
-    this.model = new Model(model);
+    this.model = new Model(seed === 'timed' ? { ...model, timing: MEDIA } : model);
     this.platform = new DirectPlatform({ executor: this.executor, model: this.model });
     this.controller = new NvmeController(this.platform, driver);
     this.run(this.controller.starting());
@@ -41,7 +63,7 @@ class Pair {
 }
 
 const BLOCKS = 1024;
-const SEEDS: readonly (number | null)[] = [null, 1, 2, 3];
+const SEEDS: readonly Clock[] = [null, 1, 2, 3, 'timed'];
 
 const MODEL: ModelOptions = {
   namespaces: [{ sizeBlocks: BLOCKS, blockBytes: 512 }],
@@ -50,7 +72,7 @@ const MODEL: ModelOptions = {
 };
 
 /** Random reads and writes, many at once on ranges of their own, against a byte array. */
-function exercise(model: ModelOptions, driver: NvmeOptions, seed: number | null): void {
+function exercise(model: ModelOptions, driver: NvmeOptions, seed: Clock): void {
   const backing = Memory.flat(BLOCKS * (model.namespaces?.[0]?.blockBytes ?? 512));
   const pair = new Pair(
     { ...model, namespaces: [{ sizeBlocks: BLOCKS, ...model.namespaces?.[0], backing }] },
@@ -60,7 +82,7 @@ function exercise(model: ModelOptions, driver: NvmeOptions, seed: number | null)
   const namespace = pair.controller.openNamespace(1);
   expect(namespace.sizeBytes).toBe(BLOCKS * namespace.blockBytes);
   const requests = new Requests(pair, namespace);
-  const random = new SeededRandom(seed ?? 99);
+  const random = new SeededRandom(typeof seed === 'number' ? seed : 99);
   const block = namespace.blockBytes;
   const span = pair.platform.hostSpan(namespace.sizeBytes);
   const memory = new Uint8Array(span.lengthBytes);
@@ -108,7 +130,7 @@ function exercise(model: ModelOptions, driver: NvmeOptions, seed: number | null)
 
 describe('our driver on our controller', () => {
   for (const seed of SEEDS) {
-    const name = seed === null ? 'untimed' : `delayed by seed ${seed}`;
+    const name = seed === null ? 'untimed' : seed === 'timed' ? 'timed' : `delayed by seed ${seed}`;
 
     it(`comes up and says what it is (${name})`, () => {
       const { controller } = new Pair({ ...MODEL, serial: 'SN42' }, { queueCount: 4 }, seed);

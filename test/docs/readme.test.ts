@@ -9,9 +9,11 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/```console\n\$ npx peerlane ([^\n]+)\n([\s\S]*?)\n```/g)];
 
 describe('README', () => {
-  it('shows the demo first, then a lab, then five examples', () => {
+  it('shows the demo first, then what labs do, then five examples', () => {
     expect(blocks.map((block) => block[1]!.split(' ')[0])).toEqual([
       'demo',
+      'lab',
+      'lab',
       'lab',
       ...Array.from({ length: 5 }, () => '-m'),
     ]);

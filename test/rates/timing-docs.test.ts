@@ -54,9 +54,12 @@ function deviceLine(one: DeviceTiming): string {
     figure(one.transactionsPerSecond === null ? null : one.transactionsPerSecond / 1e6),
     figure(one.writeGBs),
     figure(one.readGBs),
-    one.writeEfficiency === null ? '' : `${one.writeEfficiency} / ${one.readEfficiency}`,
+    one.writeEfficiency === null && one.readEfficiency === null
+      ? ''
+      : `${figure(one.writeEfficiency)} / ${figure(one.readEfficiency)}`,
     figure(one.startNs),
     figure(one.memoryLatencyNs),
+    figure(one.memoryReadGBs),
     figure(one.hostBothWaysShare),
   ]);
 }

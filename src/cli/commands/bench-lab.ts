@@ -108,6 +108,8 @@ export async function benchLab(
             images: options.writeImages === true ? 'write' : 'copy-on-write',
           },
           isQuiet: true,
+          // Of several runs the first is traced: peer to peer, where there is such a way.
+          ...(sides.length === 0 && rounds.count === 0 ? { trace: options } : {}),
         },
         io,
       );

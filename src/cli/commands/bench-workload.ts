@@ -51,7 +51,7 @@ export async function benchWorkload(
       images: options.writeImages === true ? ('write' as const) : ('copy-on-write' as const),
     },
   };
-  const run = await runTimed({ ...request, workload, label: 'the workload' }, io);
+  const run = await runTimed({ ...request, workload, label: 'the workload', trace: options }, io);
   const made = run.signalStatus === undefined ? bouncedWorkload(workload, run.report) : null;
   const bounced =
     made === null

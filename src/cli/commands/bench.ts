@@ -78,7 +78,16 @@ export async function runBench(options: BenchCommandOptions, io: Io): Promise<nu
 
 /** @throws {UsageError} USAGE_LAB_ONLY */
 function refuseTimeOptions(options: BenchCommandOptions): void {
-  const given = options.engine !== undefined ? '--engine' : options.cpu !== undefined ? '--cpu' : null;
+  const given =
+    options.engine !== undefined
+      ? '--engine'
+      : options.cpu !== undefined
+        ? '--cpu'
+        : options.trace !== undefined
+          ? '--trace'
+          : options.pcap !== undefined
+            ? '--pcap'
+            : null;
   if (given !== null) {
     throw new UsageError('USAGE_LAB_ONLY', {
       message: `${given} is for labs, and this bench is on the real machine`,

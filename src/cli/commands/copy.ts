@@ -3,6 +3,7 @@ import { UsageError } from '../../base/index.ts';
 import type { CopyResult, RouteChoice } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
 import type { TimeOptions } from '../lab/time-options.ts';
+import type { TraceFiles } from '../lab/trace-files.ts';
 import { formatBytes, printable } from '../render/style.ts';
 import { trafficLines } from '../render/traffic.ts';
 import { formatNs, formatRate, latencyTable } from '../render/transfer.ts';
@@ -57,15 +58,29 @@ export async function runCopy(options: CopyCommandOptions, io: Io): Promise<numb
   if (machine.simulation === null) {
     refuseTimeOptions(options);
   }
+  let files: TraceFiles | null = null;
   try {
-    return await copyOn(machine, options, io);
+    if (options.trace !== undefined || options.pcap !== undefined) {
+      files = (await import('../lab/trace-files.ts')).TraceFiles.open(options);
+      machine.simulation!.traceInto(files!);
+    }
+    const status = await copyOn(machine, options, io);
+    files?.finish(io);
+    return status;
   } finally {
+    files?.abandon();
     machine.close();
   }
 }
 
 /** @throws {UsageError} USAGE_ENGINE */
 function checkTimeOptions(options: CopyCommandOptions): void {
+  if (options.untimed === true && (options.trace !== undefined || options.pcap !== undefined)) {
+    throw new UsageError('USAGE_ENGINE', {
+      message: '--trace and --pcap say when things happen, and --untimed that there is no time',
+      hint: 'leave --untimed out',
+    });
+  }
   if (options.untimed === true && options.engine !== undefined) {
     throw new UsageError('USAGE_ENGINE', {
       message: '--engine says how time passes, and --untimed that it does not',
@@ -76,7 +91,16 @@ function checkTimeOptions(options: CopyCommandOptions): void {
 
 /** @throws {UsageError} USAGE_LAB_ONLY */
 function refuseTimeOptions(options: CopyCommandOptions): void {
-  const given = options.untimed === true ? '--untimed' : options.engine === undefined ? null : '--engine';
+  const given =
+    options.untimed === true
+      ? '--untimed'
+      : options.engine !== undefined
+        ? '--engine'
+        : options.trace !== undefined
+          ? '--trace'
+          : options.pcap !== undefined
+            ? '--pcap'
+            : null;
   if (given !== null) {
     throw new UsageError('USAGE_LAB_ONLY', {
       message: `${given} is for labs, and this copy is on the real machine`,

@@ -71,6 +71,7 @@ function suggestions(
       ? []
       : ([
           [`check ${first} ${second}`, 'one pair, with all reasons'],
+          [`predict ${first} ${second}`, 'what it will deliver, by closed forms'],
           [`fix ${first} ${second}`, 'what to change, where it is refused'],
         ] as const)),
     ...(from === undefined || to === undefined
@@ -79,6 +80,9 @@ function suggestions(
           [`copy ${from.label} ${to.label} --size 64M --verify`, 'peer to peer, or why not'],
           ['demo', 'both ways, side by side'],
         ] as const)),
+    ...(running.lab.workload === null
+      ? []
+      : ([['bench', 'its workload in virtual time, and what limits it']] as const)),
     ['snapshot -o lab.tar.gz', 'as a real machine would be recorded'],
   ];
 }

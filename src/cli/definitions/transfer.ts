@@ -118,7 +118,21 @@ const WITH_FIO = [
 ];
 
 /** What a run of a lab's own workload may have beside it. */
-const WITH_WORKLOAD = ['engine', 'json', 'machine', 'sysroot', 'lspci', 'lab', 'bytes', 'writeImages', 'yes'];
+const WITH_WORKLOAD = [
+  'engine',
+  'trace',
+  'pcap',
+  'traceLimit',
+  'force',
+  'json',
+  'machine',
+  'sysroot',
+  'lspci',
+  'lab',
+  'bytes',
+  'writeImages',
+  'yes',
+];
 
 /** Without a target the lab file says what is done. */
 function refuseBesideWorkload(command: Command, targets: readonly string[]): void {

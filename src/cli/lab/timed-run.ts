@@ -22,6 +22,7 @@ import { nowNs } from '../transfer/open-machine.ts';
 import { watchSignals } from '../transfer/signals.ts';
 import { type BootRequest, bootParsed, type RunningLab, warnOfBoot } from './boot.ts';
 import { LongRun } from './long-run.ts';
+import { TraceFiles, type TraceOptions } from './trace-files.ts';
 
 export interface TimedRequest {
   /** For messages. */
@@ -34,6 +35,8 @@ export interface TimedRequest {
   readonly boot?: Pick<BootRequest, 'storage' | 'images'>;
   /** What went wrong at boot was told by another machine of the same lab. */
   readonly isQuiet?: boolean;
+  /** Files that are made of the run. */
+  readonly trace?: TraceOptions;
 }
 
 export interface TimedRun {
@@ -70,14 +73,20 @@ export function bootTimed({ path, lab, workload, engine, boot }: TimedRequest): 
   });
 }
 
-async function drive(machine: LabMachine, { workload, label }: TimedRequest, io: Io): Promise<TimedRun> {
+async function drive(
+  machine: LabMachine,
+  { workload, label, trace }: TimedRequest,
+  io: Io,
+): Promise<TimedRun> {
   let isStopped = false;
   const signals = watchSignals(() => {
     isStopped = true;
   });
   const progress = new LongRun(io, nowNs);
+  const files = TraceFiles.open(trace ?? {});
   try {
     const run = new WorkloadRun(machine, workload);
+    files?.attach(machine, run);
     while (!isStopped && !run.advance(EVENTS_PER_STEP)) {
       progress.show(run.progress, `${label}: ${(run.elapsedPs / 1e9).toFixed(2)} ms of virtual time,`);
       await new Promise<void>((resolve) => setImmediate(resolve));
@@ -90,9 +99,12 @@ async function drive(machine: LabMachine, { workload, label }: TimedRequest, io:
       signalStatus: signals.exitStatus(),
     };
     await run.close();
+    progress.end();
+    files?.finish(io);
     return { ...result, signalStatus: result.signalStatus ?? signals.exitStatus() };
   } finally {
     signals.end();
     progress.end();
+    files?.abandon();
   }
 }

@@ -75,7 +75,7 @@ export class TraceFiles {
    * Listens to a run from now on.
    * @throws {UsageError} USAGE_PCAP_ENGINE
    */
-  attach(machine: LabMachine, run: WorkloadRun): void {
+  attach(machine: LabMachine, run: WorkloadRun | null): void {
     if (this.#pcap !== null && !TlpRecorder.canRecord(machine)) {
       throw new UsageError('USAGE_PCAP_ENGINE', {
         message: '--pcap needs packets, and this run is simulated in flows, which have none',

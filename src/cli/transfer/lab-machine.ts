@@ -17,6 +17,7 @@ import type { RouteEnd, VerifyResult } from '../../orchestrators/index.ts';
 import { PeerSpan, rulesForMachine } from '../../p2pdma/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import type { RunningLab } from '../lab/boot.ts';
+import type { TraceFiles } from '../lab/trace-files.ts';
 import type {
   InPlace,
   OpenEnd,
@@ -95,6 +96,10 @@ export class LabTransferMachine implements TransferMachine, Simulation {
   #lentBy(provider: Bdf): PeerSpan | undefined {
     const direct = this.machine.disks.find(({ disk }) => disk?.provider === provider)?.disk?.direct;
     return direct instanceof PeerSpan ? direct : undefined;
+  }
+
+  traceInto(files: TraceFiles): void {
+    files.attach(this.machine, null);
   }
 
   resetTraffic(): void {

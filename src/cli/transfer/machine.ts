@@ -4,12 +4,14 @@
  * `live-machine.ts` and `lab-machine.ts` implement it; `copy` and `bench` know nothing else. What only one of the two can do
  * is null on the other.
  */
+
 import type { BlockTarget, Span } from '../../access/index.ts';
 import type { Bdf } from '../../base/index.ts';
 import type { LabTraffic, WorkloadReport } from '../../lab/index.ts';
 import type { RouteEnd, VerifyResult } from '../../orchestrators/index.ts';
 import type { RuleSet } from '../../p2pdma/index.ts';
 import type { MachineIndex } from '../../topology/index.ts';
+import type { TraceFiles } from '../lab/trace-files.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export interface TransferMachine {
@@ -80,6 +82,8 @@ export interface InPlace {
 
 /** What a simulated machine tells beyond a real one. Without a clock its figures are bytes, never a bandwidth. */
 export interface Simulation {
+  /** Of the files of a trace: listens from now on. @throws {UsageError} USAGE_PCAP_ENGINE */
+  traceInto(files: TraceFiles): void;
   /** Virtual time; null: the machine has none. */
   readonly clock: VirtualClock | null;
   /** Counts from here. */

@@ -30,6 +30,8 @@ const REST_LATE = 1e-5;
 const MEAN_FROM = 30;
 /** Levels this near to each other are the same, where buffers are full. */
 const TIE = 1e-3;
+/** Buffers that fill by less than this part in a loop of credits (400 ns) take longer than a flow is looked at (1 ms). */
+const FILLED_A_LOOP = 4e-4;
 /** Units a picosecond of a flow that nothing limits. */
 const RATE_MAX = 1e6;
 /** Acknowledgements never take more of a stage than this part. */
@@ -164,7 +166,28 @@ function isStalledAt(flow: ShareFlow, e: number): boolean {
     }
   }
   const limiter = flow.entries[at]!;
-  return limiter.leg === entry.leg && limiter.position > entry.position && limiter.position <= entry.reach;
+  return (
+    limiter.leg === entry.leg &&
+    limiter.position > entry.position &&
+    limiter.position <= entry.reach &&
+    fillsBuffers(flow, e, least)
+  );
+}
+
+/**
+ * Whether so much more of a flow comes through the stages before entry `e` than goes on behind it that buffers fill. The cost of
+ * credits is what a loop takes, over what the buffers hold; so many of what is too much a loop are a part of the buffers.
+ */
+function fillsBuffers(flow: ShareFlow, e: number, rate: number): boolean {
+  const entry = flow.entries[e]!;
+  let comes = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < flow.entries.length; i++) {
+    const { leg, position, resource } = flow.entries[i]!;
+    if (leg === entry.leg && position < entry.position && resource.kind === 'stage') {
+      comes = Math.min(comes, flow.offers[i]!, 1 / flow.costs[i]!);
+    }
+  }
+  return (comes - rate) * flow.costs[e]! > FILLED_A_LOOP;
 }
 
 function enter(leaf: ShareNode): void {

@@ -270,6 +270,17 @@ export class Network {
         }));
   }
 
+  /** What the memory behind the BARs of a function gives to those who read it. */
+  memoryReads(fn: FabricFunction, gbs: number): Stage {
+    return this.named(`memory reads ${fn.bdf}`, () => ({
+      kind: 'engine',
+      name: `reads of the memory of ${fn.model?.name ?? fn.bdf}`,
+      occupancyPsPerByte: PS_PER_NS / gbs,
+      latencyPsPerByte: 0,
+      credits: INTERNAL_CREDITS,
+    }));
+  }
+
   /** What makes bursts of an endpoint's writes, or of what it reads. */
   bursts(fn: FabricFunction, bursts: BurstTiming, isWrite: boolean): Stage {
     const way = isWrite ? 'write' : 'read';

@@ -218,6 +218,11 @@ export class PathBuilder {
       leg.stage(network.memory(parts.numaNode), 0);
       this.#overSockets(leg, route, parts.numaNode, true);
       this.#bothWays(leg, completionLinks[0]);
+    } else if (route.completer !== null && traffic === TRAFFIC.DATA) {
+      const gbs = network.options.endpoint?.(route.completer)?.memoryReadGBs ?? null;
+      if (gbs !== null) {
+        leg.stage(network.memoryReads(route.completer, gbs), 0);
+      }
     }
     leg.addDelay(latency.pinNs);
     this.#links(leg, completionLinks, route, true);

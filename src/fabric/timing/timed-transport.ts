@@ -4,7 +4,7 @@
  */
 import type { EventHandler } from '../../access/index.ts';
 import type { EventQueue } from '../event-queue.ts';
-import { TRAFFIC, type Traffic } from '../model.ts';
+import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
 import type { Requester } from '../tree/requester.ts';
 import { PROGRESS, type ProgressSink, type RequestListener, type TransportEngine } from './engine.ts';
@@ -12,7 +12,7 @@ import type { PathBuilder } from './path-builder.ts';
 
 /** A requester gives up on a completion. PCIe Base 6.0, 2.8: 50 us to 50 ms by default. */
 const COMPLETION_TIMEOUT_PS = 50e9;
-/** What a refused request and its completion weigh. */
+/** What the completion of a refused read weighs. */
 const REFUSED_BYTES = 4;
 
 export class TimedTransport implements EventHandler {
@@ -70,7 +70,10 @@ export class TimedTransport implements EventHandler {
       this.#queue.schedule(this.#queue.nowPs + COMPLETION_TIMEOUT_PS, this, PROGRESS.COMPLETED, token);
       return;
     }
-    const isRefused = route.kind === ROUTE_KIND.FAILED;
+    // A write goes with all its data as far as it gets, unless its sender may not even begin.
+    const isRefused =
+      route.kind === ROUTE_KIND.FAILED &&
+      (!isWrite || route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE);
     const path = this.paths.pathOf(route, traffic);
     const sentBytes = isRefused ? REFUSED_BYTES : Math.max(1, lengthBytes);
     const request = this.engine.send(

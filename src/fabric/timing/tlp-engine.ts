@@ -155,8 +155,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
         this.#ready(index);
         return;
       case EVENT.WAKE:
-        this.#stages[index]!.wakeAtPs = Number.POSITIVE_INFINITY;
-        this.#serve(this.#stages[index]!);
+        this.#wake(this.#stages[index]!);
         return;
       case EVENT.ARRIVE:
         this.#arrive(index);
@@ -281,6 +280,14 @@ export class TlpEngine implements TransportEngine, EventHandler {
     if (atPs < stage.wakeAtPs) {
       stage.wakeAtPs = atPs;
       this.#queue.schedule(atPs, this, EVENT.WAKE, stage.stage.id);
+    }
+  }
+
+  /** One that was asked for before an earlier one was is stale: without this each would ask again, and none would ever end. */
+  #wake(stage: StageState): void {
+    if (Math.ceil(stage.wakeAtPs) <= this.#queue.nowPs) {
+      stage.wakeAtPs = Number.POSITIVE_INFINITY;
+      this.#serve(stage);
     }
   }
 

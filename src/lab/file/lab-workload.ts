@@ -121,6 +121,8 @@ export interface LabDmaStream extends LabStreamBase, LabRequests {
   readonly device: string;
   /** Where writes go, where reads come from. */
   readonly memory: LabPlace;
+  /** Of 100 requests so many write, in even turns: 100 of `dma-write`. */
+  readonly writePercent: number;
 }
 
 /** From one device to another with a stop in system memory: one writes chunks there, the other reads them. */

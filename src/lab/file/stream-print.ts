@@ -41,7 +41,12 @@ function printOwn(stream: LabStream): LabBlock {
     case 'dma-write':
       return { 'dma-write': stream.device, to: placeText(stream.memory), ...printRequests(stream) };
     case 'dma-read':
-      return { 'dma-read': stream.device, from: placeText(stream.memory), ...printRequests(stream) };
+      return {
+        'dma-read': stream.device,
+        from: placeText(stream.memory),
+        writes: String(stream.writePercent),
+        ...printRequests(stream),
+      };
     case 'stage':
       return {
         stage: stream.device,

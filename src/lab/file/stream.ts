@@ -168,6 +168,7 @@ class StreamReader {
       ...this.#requests(raw, placeText(memory), bytes, Math.min(bytes, WINDOW_BYTES)),
       device,
       memory,
+      writePercent: 'writes' in raw ? raw.writes : 100,
     };
   }
 
@@ -265,7 +266,7 @@ class StreamReader {
     };
   }
 
-  #requests(raw: Omit<StreamRaw<'dma-read'>, 'dma-read' | 'from'>, who: string, most: number, usual: number) {
+  #requests(raw: Omit<StreamRaw<'dma-read'>, 'dma-read' | 'from' | 'writes'>, who: string, most: number, usual: number) {
     return {
       blocks: sizesOf(raw.block),
       pattern: raw.pattern,

@@ -181,6 +181,9 @@ export const streamFields = {
     from: place()
       .prefault('host')
       .meta({ description: `Where from: ${PLACE_WORDS}.` }),
+    writes: count(0, 100)
+      .prefault('0')
+      .meta({ description: 'Of 100 requests, so many write there instead, in even turns.' }),
     ...requests('64K', 'sequential', WINDOW_AREA),
     ...common(),
   },

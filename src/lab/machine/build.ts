@@ -9,6 +9,7 @@ import type {
   PortDescription,
   PortKind,
 } from '../../fabric/index.ts';
+import { platformNamed } from '../../rates/index.ts';
 import type {
   LabDownstreamPort,
   LabEndpoint,
@@ -72,7 +73,7 @@ class TreeBuilder {
 
   build(lab: LabFile, windows: readonly (readonly HostBridgeWindow[])[]): BuiltTree {
     for (const [index, description] of lab.hostBridges.entries()) {
-      this.#hostBridge(description, lastBusOf(lab, description), windows[index]!);
+      this.#hostBridge(asPlatform(lab, description), lastBusOf(lab, description), windows[index]!);
     }
     const vmds = new Map<LabVmd, HostBridge>();
     for (const [index, vmd] of vmdsOf(lab).entries()) {
@@ -193,6 +194,28 @@ class TreeBuilder {
     const fn = bus.addFunction(node.device, node.function, model);
     this.#functions.push({ node, fn, model });
   }
+}
+
+/**
+ * A platform that the lab names, and that refuses reads or everything between root ports, refuses it here too; what the
+ * host bridge says is taken at its word only where it says less. A platform that follows from the processor decides nothing.
+ */
+function asPlatform(lab: LabFile, bridge: LabHostBridge): LabHostBridge {
+  if (lab.time.platform === 'auto') {
+    return bridge;
+  }
+  const { writeShare, readShare, otherSocketShare } = platformNamed(lab.time.platform).peers;
+  const least = (own: LabHostBridge['peers'], write: number, read: number): LabHostBridge['peers'] =>
+    write === 0 ? 'none' : read === 0 && own === 'routes' ? 'writes-only' : own;
+  return {
+    ...bridge,
+    peers: least(bridge.peers, writeShare, readShare),
+    peersAcross: least(
+      bridge.peersAcross,
+      Math.min(writeShare, otherSocketShare),
+      Math.min(readShare, otherSocketShare),
+    ),
+  };
 }
 
 /** A host bridge has the buses up to the next one of its domain. */

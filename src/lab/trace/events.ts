@@ -10,6 +10,8 @@ export interface TraceSink extends TimingListener, RequestListener, StreamListen
   commandsOf(member: LabMember): CommandListener | null;
   /** It takes nothing more. */
   readonly isFull: boolean;
+  /** Since when; null: it is not full. */
+  readonly fullPs: number | null;
   /** Nothing more comes: what is left is written. */
   close(): void;
 }

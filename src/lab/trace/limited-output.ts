@@ -6,12 +6,17 @@ const IN_HAND_BYTES = 160 * 1024;
 export class LimitedOutput {
   readonly limitBytes: number;
   readonly #write: (bytes: Uint8Array) => void;
+  readonly #nowPs: () => number;
   bytes = 0;
+  /** Since when it is full; null: it is not. */
+  fullPs: number | null;
 
   /** @param write takes pieces of the file in their order, and owns them */
-  constructor(write: (bytes: Uint8Array) => void, limitBytes: number) {
+  constructor(write: (bytes: Uint8Array) => void, limitBytes: number, nowPs: () => number) {
     this.#write = write;
+    this.#nowPs = nowPs;
     this.limitBytes = limitBytes;
+    this.fullPs = this.isFull ? nowPs() : null;
   }
 
   /** What is in hand still fits; nothing should be added. */
@@ -21,6 +26,9 @@ export class LimitedOutput {
 
   readonly write = (bytes: Uint8Array): void => {
     this.bytes += bytes.length;
+    if (this.fullPs === null && this.isFull) {
+      this.fullPs = this.#nowPs();
+    }
     this.#write(bytes);
   };
 }

@@ -4,7 +4,7 @@
  */
 import { type CommandListener, NvmeController } from '../../devices/index.ts';
 import {
-  CLASS,
+  type CLASS,
   type FabricFunction,
   NO_REQUEST,
   type Route,
@@ -86,7 +86,7 @@ export class PerfettoRecorder implements TraceSink, DriveHost {
   /** @param write takes pieces of the file in their order, and owns them */
   constructor(machine: LabMachine, write: (bytes: Uint8Array) => void, limitBytes: number) {
     this.#machine = machine;
-    this.#output = new LimitedOutput(write, limitBytes);
+    this.#output = new LimitedOutput(write, limitBytes, () => machine.queue.nowPs);
     this.trace = new PerfettoTrace(this.#output.write);
     this.#isByPacket = machine.fabric.timing!.engine instanceof TlpEngine;
     for (const { fn, node, model } of machine.members) {
@@ -102,6 +102,10 @@ export class PerfettoRecorder implements TraceSink, DriveHost {
 
   get isFull(): boolean {
     return this.#output.isFull;
+  }
+
+  get fullPs(): number | null {
+    return this.#output.fullPs;
   }
 
   get bytes(): number {
@@ -253,7 +257,11 @@ export class PerfettoRecorder implements TraceSink, DriveHost {
     const name = this.#stageName(stage);
     const track = trace.track(group, name);
     const isMemory = stage.kind === 'memory';
-    const curve = trace.counterTrack(group, isMemory ? `${name}: DRAM` : `${name}: busy`, isMemory ? 'GB/s' : '%');
+    const curve = trace.counterTrack(
+      group,
+      isMemory ? `${name}: DRAM` : `${name}: busy`,
+      isMemory ? 'GB/s' : '%',
+    );
     const counter = isMemory
       ? new WindowCounter(COUNTER_WINDOW_PS, (atPs, bytes) =>
           trace.counter(curve, atPs, bytes / (COUNTER_WINDOW_PS / PS_PER_NS)),

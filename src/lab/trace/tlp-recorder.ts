@@ -60,7 +60,7 @@ export class TlpRecorder implements TraceSink {
   constructor(machine: LabMachine, write: (bytes: Uint8Array) => void, limitBytes: number) {
     this.#machine = machine;
     this.#engine = machine.fabric.timing!.engine as TlpEngine;
-    this.#output = new LimitedOutput(write, limitBytes);
+    this.#output = new LimitedOutput(write, limitBytes, () => machine.queue.nowPs);
     this.#capture = new TlpCapture(this.#output.write, {
       application: 'peerlane',
       comment: `lab ${machine.label}; payload bytes are not captured`,
@@ -74,6 +74,10 @@ export class TlpRecorder implements TraceSink {
 
   get isFull(): boolean {
     return this.#output.isFull;
+  }
+
+  get fullPs(): number | null {
+    return this.#output.fullPs;
   }
 
   get bytes(): number {
@@ -124,7 +128,8 @@ export class TlpRecorder implements TraceSink {
     const { path } = sent;
     const leg = packetClass === CLASS.COMPLETION ? path.completion! : path.request;
     const position = leg.stages.findIndex(({ id }) => id === stageId);
-    const splitBytes = packetClass === CLASS.NON_POSTED ? lengthBytes : Math.min(lengthBytes, leg.splitBytes[position]!);
+    const splitBytes =
+      packetClass === CLASS.NON_POSTED ? lengthBytes : Math.min(lengthBytes, leg.splitBytes[position]!);
     const pieces = Math.max(1, Math.ceil(lengthBytes / splitBytes));
     const credits = this.#engine.creditsOf(leg.stages[position]!);
     for (let piece = 0; piece < pieces; piece++) {

@@ -8,7 +8,7 @@ import type { TraceSink } from './events.ts';
 
 export class Tracer implements TimingListener, RequestListener, StreamListener {
   readonly #machine: LabMachine;
-  readonly #run: WorkloadRun;
+  readonly #streams: readonly Stream[];
   readonly #sinks: readonly TraceSink[];
   /** Moment at which the last sink was full; null: not yet. */
   fullPs: number | null = null;
@@ -16,11 +16,12 @@ export class Tracer implements TimingListener, RequestListener, StreamListener {
   /**
    * Listens from now on.
    * @param machine booted with time
+   * @param run     null: what the machine does has no streams
    */
-  constructor(machine: LabMachine, run: WorkloadRun, sinks: readonly TraceSink[]) {
+  constructor(machine: LabMachine, run: WorkloadRun | null, sinks: readonly TraceSink[]) {
     assert(machine.fabric.timing !== null, 'a machine without time has nothing to trace');
     this.#machine = machine;
-    this.#run = run;
+    this.#streams = run?.streams ?? [];
     this.#sinks = sinks;
     this.#listen(this);
     for (const member of machine.members) {
@@ -106,7 +107,7 @@ export class Tracer implements TimingListener, RequestListener, StreamListener {
     const { fabric } = this.#machine;
     fabric.timing!.engine.listener = listener;
     fabric.inFlight.transport!.listener = listener;
-    for (const stream of this.#run.streams) {
+    for (const stream of this.#streams) {
       stream.listener = listener;
     }
   }

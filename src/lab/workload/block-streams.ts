@@ -183,13 +183,7 @@ export class CopyStream extends Stream {
       this.over(slot, story(this.#source, slot, status));
       return;
     }
-    this.listener?.onIssued(
-      this,
-      slot,
-      this.#ends.target,
-      false,
-      this.#at[slot]! / this.#target.blockBytes,
-    );
+    this.listener?.onIssued(this, slot, this.#ends.target, false, this.#at[slot]! / this.#target.blockBytes);
     const written = this.#target.write(
       this.#at[slot]!,
       this.#place.span,

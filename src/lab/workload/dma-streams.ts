@@ -30,15 +30,17 @@ export class DmaStream extends Stream implements DmaSink {
   readonly #place: Place;
   readonly #reach: Reach;
   readonly #offsets: Offsets;
-  readonly #isWrite: boolean;
+  readonly #writePercent: number;
+  /** Hundredths of a write that are due. */
+  #writesDue = 0;
   readonly #local: Memory;
   readonly #largestBytes: number;
 
   constructor(context: StreamContext, description: LabDmaStream) {
     super(context, description, { depth: description.depth, blocks: description.blocks, cpu: 'none' });
     const { machine } = context;
-    const { device, memory, areaBytes, pattern, blocks, kind } = description;
-    this.#isWrite = kind === 'dma-write';
+    const { device, memory, areaBytes, pattern, blocks, writePercent } = description;
+    this.#writePercent = writePercent;
     this.#member = prepare(context, device);
     this.#place = takePlace(machine, memory, this.#member, areaBytes);
     this.#reach = reach(machine, this.#member, this.#place);
@@ -47,12 +49,12 @@ export class DmaStream extends Stream implements DmaSink {
     // What it writes is a pattern, so that it can be told from memory that nobody wrote to.
     this.#local = Memory.extents(
       Math.min(LOCAL_BYTES_MAX, this.#largestBytes * this.slotCount),
-      this.#isWrite ? { seed: context.seed, position: 0 } : null,
+      writePercent > 0 ? { seed: context.seed, position: 0 } : null,
     );
     this.route = {
       kind: this.#place.provider === null ? 'host' : 'p2p',
       provider: this.#place.provider,
-      text: `${device} ${this.#isWrite ? 'to' : 'from'} ${this.#place.text}`,
+      text: `${device} ${writePercent === 100 ? 'to' : writePercent === 0 ? 'from' : 'to and from'} ${this.#place.text}`,
       verdict: this.#reach.verdict,
     };
   }
@@ -76,9 +78,12 @@ export class DmaStream extends Stream implements DmaSink {
     // Payload is aligned as the sizes are: to whole dwords.
     const addr = this.#reach.addr + this.#offsets.take(lengthBytes, 4);
     const localAt = slot * this.#largestBytes;
+    this.#writesDue += this.#writePercent;
+    const isWrite = this.#writesDue >= 100;
+    this.#writesDue -= isWrite ? 100 : 0;
     const status = fn.isGone
       ? DMA_STATUS.GONE
-      : this.#isWrite
+      : isWrite
         ? fabric.inFlight.write(
             fn.requester,
             addr,

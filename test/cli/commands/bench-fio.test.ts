@@ -164,7 +164,8 @@ describe('bench --fio on a lab', () => {
   it('still takes a target without --fio, and asks for one', async () => {
     const { status, stderr } = await runCli(['-m', LAB, 'bench']);
     expect(status).toBe(2);
-    expect(stderr).toContain('USAGE_TARGETS');
+    expect(stderr).toContain('LAB_NO_WORKLOAD');
+    expect((await runCli(['bench'])).stderr).toContain('USAGE_TARGETS');
   });
 });
 

@@ -6,6 +6,7 @@ import { type Codec, createAccelerator, type NvmeController as Model } from '../
 import { Accelerator, type NvmeNamespace } from '../../../src/drivers/index.ts';
 import { LabMachine, parseLab } from '../../../src/lab/index.ts';
 import type { PeerSpan } from '../../../src/p2pdma/index.ts';
+import { type Clock, clockOptions } from '../../support/clock.ts';
 
 const codec: Codec = {
   compress: (bytes) => deflateRawSync(bytes),
@@ -28,11 +29,11 @@ below:
 
 const LENGTH = 2 ** 20;
 
-function setUp(jitterSeed?: number) {
+function setUp(clock: Clock = 'untimed') {
   const machine = LabMachine.boot(parseLab(LAB, 'test'), {
     label: 'test',
     codec,
-    ...(jitterSeed === undefined ? {} : { jitter: { seed: jitterSeed, jitterPs: 1000 } }),
+    ...clockOptions(clock),
   });
   const open = (name: string): NvmeNamespace =>
     machine.boundAt(machine.member(name)!.bdf)!.nvme!.openNamespace(1);
@@ -63,9 +64,11 @@ test('the checksum is CRC-32C', () => {
   expect(crc32c(new Uint8Array(32))).toBe(0x8a91_36aa);
 });
 
-describe.each([undefined, 1, 2])('an accelerator between two drives (jitter %s)', (jitterSeed) => {
+const CLOCKS: readonly Clock[] = ['untimed', 1, 2, 'tlp', 'flow'];
+
+describe.each(CLOCKS)('an accelerator between two drives (clock: %s)', (clock) => {
   test('compresses what one drive gave it and another takes, with nothing of it in host memory', () => {
-    const { machine, open, span, place, accelerator } = setUp(jitterSeed);
+    const { machine, open, span, place, accelerator } = setUp(clock);
     const [from, to] = [open('from'), open('to')];
     const text = new TextEncoder().encode('peer to peer, and never to the host. '.repeat(LENGTH / 36 + 1));
     media(machine, 'from').write(0, text, 0, LENGTH);
@@ -91,7 +94,7 @@ describe.each([undefined, 1, 2])('an accelerator between two drives (jitter %s)'
   });
 
   test('says what it cannot do, and does nothing then', () => {
-    const { machine, place, accelerator } = setUp(jitterSeed);
+    const { machine, place, accelerator } = setUp(clock);
     const fails = (task: Task<unknown>, status: number) =>
       expect(() => machine.run(task)).toThrow(
         expect.objectContaining({ code: 'NVME_COMMAND', detail: expect.objectContaining({ status }) }),

@@ -4,6 +4,7 @@ import type { DmaAddr } from '../../../src/base/index.ts';
 import type { MemoryEndpoint } from '../../../src/devices/index.ts';
 import { DmaEngineDriver, type EngineOutcome } from '../../../src/drivers/index.ts';
 import { LabMachine, parseLab } from '../../../src/lab/index.ts';
+import { type Clock, clockOptions } from '../../support/clock.ts';
 
 const LAB = `
 peerlane: lab/1
@@ -21,10 +22,10 @@ below:
 
 const LENGTH = 3 * 2 ** 20 + 4096;
 
-function setUp(jitterSeed?: number) {
+function setUp(clock: Clock = 'untimed') {
   const machine = LabMachine.boot(parseLab(LAB, 'test'), {
     label: 'test',
-    ...(jitterSeed === undefined ? {} : { jitter: { seed: jitterSeed, jitterPs: 1000 } }),
+    ...clockOptions(clock),
   });
   const driver = machine.run(DmaEngineDriver.start(machine.member('dma')!.platform))!;
   const at = (name: string): DmaAddr => machine.member(name)!.platform.bar(0)!.busAddr as number as DmaAddr;
@@ -34,9 +35,11 @@ function setUp(jitterSeed?: number) {
 
 const plus = (addr: DmaAddr, bytes: number): DmaAddr => (addr + bytes) as DmaAddr;
 
-describe.each([undefined, 1, 2, 3])('the DMA engine and its driver (jitter %s)', (jitterSeed) => {
+const CLOCKS: readonly Clock[] = ['untimed', 1, 2, 3, 'tlp', 'flow'];
+
+describe.each(CLOCKS)('the DMA engine and its driver (clock: %s)', (clock) => {
   test('move bytes from peer to peer, in more pieces than the ring has entries, and nothing beside them', () => {
-    const { machine, driver, at, memory } = setUp(jitterSeed);
+    const { machine, driver, at, memory } = setUp(clock);
     memory('left').fillPattern(0, 2 ** 24, 42, 0);
     for (let round = 0; round < 10; round++) {
       const copies = [0, 1, 2].map((part) =>
@@ -63,7 +66,7 @@ describe.each([undefined, 1, 2, 3])('the DMA engine and its driver (jitter %s)',
   });
 
   test('report a source that nothing answers, and go on with the next copy', () => {
-    const { machine, driver, at } = setUp(jitterSeed);
+    const { machine, driver, at } = setUp(clock);
     const nowhere = 0x7f_0000_0000 as DmaAddr;
     expect(machine.run(driver.copy(nowhere, at('right'), 4096))).toBe('read-failed');
     expect(machine.run(driver.copy(at('left'), nowhere, 4096))).toBe('done');
@@ -71,7 +74,7 @@ describe.each([undefined, 1, 2, 3])('the DMA engine and its driver (jitter %s)',
   });
 
   test('end every copy when the engine is pulled out', () => {
-    const { machine, driver, at } = setUp(jitterSeed);
+    const { machine, driver, at } = setUp(clock);
     const outcomes: EngineOutcome[] = [];
     for (let i = 0; i < 4; i++) {
       startTask(
@@ -89,7 +92,7 @@ describe.each([undefined, 1, 2, 3])('the DMA engine and its driver (jitter %s)',
   });
 
   test('end what is under way when the driver is closed', async () => {
-    const { driver, at } = setUp(jitterSeed);
+    const { driver, at } = setUp(clock);
     const outcome = runTask(driver.copy(at('left'), at('right'), 4096));
     driver.close();
     driver.close();

@@ -3,6 +3,7 @@ import { DONE, PENDING, type Span, STATUS, type Status } from '../../../src/acce
 import type { MemoryEndpoint } from '../../../src/devices/index.ts';
 import { IopmemDisk } from '../../../src/drivers/index.ts';
 import { LabMachine, parseLab } from '../../../src/lab/index.ts';
+import { type Clock, clockOptions } from '../../support/clock.ts';
 
 const LAB = `
 peerlane: lab/1
@@ -19,10 +20,10 @@ iopmem:
   - {name: disk, function: card, bar: 4, offset: 4M, size: 8M}
 `;
 
-function setUp(jitterSeed?: number) {
+function setUp(clock: Clock = 'untimed') {
   const machine = LabMachine.boot(parseLab(LAB, 'test'), {
     label: 'test',
-    ...(jitterSeed === undefined ? {} : { jitter: { seed: jitterSeed, jitterPs: 1000 } }),
+    ...clockOptions(clock),
   });
   const { disk, notes } = machine.disks[0]!;
   expect(notes).toEqual([]);
@@ -53,9 +54,11 @@ function filled(machine: LabMachine, lengthBytes: number): Span {
   return span;
 }
 
-describe.each([undefined, 1, 2])('a block device over a BAR (jitter %s)', (jitterSeed) => {
+const CLOCKS: readonly Clock[] = ['untimed', 1, 2, 'tlp', 'flow'];
+
+describe.each(CLOCKS)('a block device over a BAR (clock: %s)', (clock) => {
   test('holds what was written to it, at the place of the BAR that it was given', () => {
-    const { machine, disk, memory } = setUp(jitterSeed);
+    const { machine, disk, memory } = setUp(clock);
     expect(disk.sizeBytes).toBe(8 * 2 ** 20);
     const span = filled(machine, 8192);
     expect(finish(machine, disk, () => disk.write(4096, span, 512, 4096, 1))).toBe(DONE);
@@ -72,7 +75,7 @@ describe.each([undefined, 1, 2])('a block device over a BAR (jitter %s)', (jitte
   });
 
   test('says that it is gone when its function was pulled out', () => {
-    const { machine, disk } = setUp(jitterSeed);
+    const { machine, disk } = setUp(clock);
     const span = filled(machine, 4096);
     machine.fabric.surpriseRemove(machine.member('card')!.fn.device.bus.bridge!);
     expect(finish(machine, disk, () => disk.read(0, span, 0, 4096, 1))).toBe(STATUS.GONE);

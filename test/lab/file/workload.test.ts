@@ -82,6 +82,7 @@ describe('workload', () => {
           device: 'nvme0',
           memory: { kind: 'host', node: null },
           cpu: 'kernel',
+            cpuCopies: 0,
         },
       ],
     });
@@ -123,6 +124,7 @@ describe('workload', () => {
       device: 'nvme1',
       memory: { kind: 'host', node: 1 },
       cpu: 'polled',
+      cpuCopies: 0,
     });
   });
 

@@ -5,12 +5,13 @@ import { NvmeController as NvmeModel } from '../../../src/devices/index.ts';
 import { NvmeController } from '../../../src/drivers/index.ts';
 import { LabMachine, parseLab } from '../../../src/lab/index.ts';
 import { Copy } from '../../../src/orchestrators/index.ts';
+import { type Clock, clockOptions } from '../../support/clock.ts';
 
-function boot(name: string, options: { readonly jitterSeed?: number } = {}): LabMachine {
+function boot(name: string, clock: Clock = 'untimed'): LabMachine {
   const text = readFileSync(new URL(`../../../examples/${name}.yaml`, import.meta.url), 'utf8');
   return LabMachine.boot(parseLab(text, name), {
     label: name,
-    ...(options.jitterSeed === undefined ? {} : { jitter: { seed: options.jitterSeed, jitterPs: 1e6 } }),
+    ...clockOptions(clock, 1e6),
   });
 }
 
@@ -94,10 +95,10 @@ describe('the machine of the demo', () => {
     expect(machine.machine().gaps).toEqual([]);
   });
 
-  test.each([undefined, 1, 2])(
+  test.each<Clock>(['untimed', 1, 2, 'tlp', 'flow'])(
     'copies from drive to drive through controller memory without a byte above the switch (jitter %s)',
-    async (jitterSeed) => {
-      const machine = boot('eideticom', jitterSeed === undefined ? {} : { jitterSeed });
+    async (clock) => {
+      const machine = boot('eideticom', clock);
       const span = machine.p2pdma.allocSpan(machine.member('nvme0')!.bdf, 16 * 2 ** 17);
       const { result, counts } = await copyBetween(machine, span);
       span.close();

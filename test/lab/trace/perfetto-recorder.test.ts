@@ -16,7 +16,9 @@ describe('a trace of a copy from drive to drive', () => {
     for (const { port, up, down } of links) {
       for (const stage of [up, down].filter(({ packets }) => packets > 0)) {
         const way = stage === up ? 'up' : 'down';
-        const found = [...trace.tracks].filter((name) => name.startsWith(`links / ${port.bdf}`) && name.endsWith(way));
+        const found = [...trace.tracks].filter(
+          (name) => name.startsWith(`links / ${port.bdf}`) && name.endsWith(way),
+        );
         expect(found, `${port.bdf} ${way}`).toHaveLength(1);
       }
     }
@@ -39,7 +41,10 @@ describe('a trace of a copy from drive to drive', () => {
     const { network } = traced.machine.fabric.timing!;
     let checked = 0;
     for (const { port, up, down } of network.linkStages()) {
-      for (const [stage, way] of [[up, 'up'], [down, 'down']] as const) {
+      for (const [stage, way] of [
+        [up, 'up'],
+        [down, 'down'],
+      ] as const) {
         const slices = trace.slices.filter(
           ({ track }) => track.startsWith(`links / ${port.bdf}`) && track.endsWith(way),
         );
@@ -52,18 +57,22 @@ describe('a trace of a copy from drive to drive', () => {
   });
 
   it('joins fetch, execution, data and completion of every I/O command, and the request of the stream', () => {
-    const executed = slicesOf(/commands in execution/).filter(({ name }) => name === 'read' || name === 'write');
+    const executed = slicesOf(/commands in execution/).filter(
+      ({ name }) => name === 'read' || name === 'write',
+    );
     expect(executed).toHaveLength(80);
     for (const command of executed) {
       const [flow] = command.flows;
       const drive = command.track.split(' / ')[0]!;
-      const joined = trace.slices.filter(({ flows, endsFlows }) => flows.includes(flow!) || endsFlows.includes(flow!));
+      const joined = trace.slices.filter(
+        ({ flows, endsFlows }) => flows.includes(flow!) || endsFlows.includes(flow!),
+      );
       const on = (part: string): ReadSlice => joined.find(({ track }) => track.includes(part))!;
       const fetched = on('submission queue');
       const completion = on('completion queue');
       const request = on('streams / ');
       // Its list of pages has arrows too.
-      const data = joined.filter(({ track, args }) => track.startsWith('links / ') && args['control'] === 0);
+      const data = joined.filter(({ track, args }) => track.startsWith('links / ') && args.control === 0);
       expect(fetched.track.startsWith(drive)).toBe(true);
       expect(fetched.endNs).toBe(command.startNs);
       expect(completion.startNs).toBe(command.endNs);
@@ -76,16 +85,21 @@ describe('a trace of a copy from drive to drive', () => {
       } else {
         expect(data.length).toBeGreaterThan(0);
         expect(data[0]!.startNs).toBeGreaterThanOrEqual(command.startNs);
-        expect(data[0]!.args['requester']).toBe('nvme1');
+        expect(data[0]!.args.requester).toBe('nvme1');
       }
     }
   });
 
   it('has curves that agree with the slices', () => {
-    const { down } = traced.machine.fabric.timing!.network
-      .linkStages()
-      .find(({ port }) => port.secondaryBus?.devices[0]?.lowestFunction?.bdf === traced.machine.member('nvme1')!.bdf)!;
-    const points = [...trace.counters].find(([name]) => name.includes('(nvme1)') && name.endsWith('down: busy'))![1];
+    const { down } = traced.machine.fabric
+      .timing!.network.linkStages()
+      .find(
+        ({ port }) =>
+          port.secondaryBus?.devices[0]?.lowestFunction?.bdf === traced.machine.member('nvme1')!.bdf,
+      )!;
+    const points = [...trace.counters].find(
+      ([name]) => name.includes('(nvme1)') && name.endsWith('down: busy'),
+    )![1];
     const busyPs = points.reduce((sum, { atNs, value }, index) => {
       const untilNs = points[index + 1]?.atNs ?? atNs;
       return sum + (value / 100) * (untilNs - atNs) * 1000;
@@ -122,8 +136,12 @@ describe('traces', () => {
 
   it('show trains of the flow engine, with the same queues and commands', async () => {
     const flows = decodeTrace((await traceLab(P2P_COPY, 'flow')).perfetto);
-    expect(flows.slices.filter(({ track }) => track.includes('commands in execution')).length).toBeGreaterThanOrEqual(80);
-    expect(flows.slices.some(({ track, name }) => track.startsWith('links / ') && name === 'reads 16384')).toBe(true);
+    expect(
+      flows.slices.filter(({ track }) => track.includes('commands in execution')).length,
+    ).toBeGreaterThanOrEqual(80);
+    expect(
+      flows.slices.some(({ track, name }) => track.startsWith('links / ') && name === 'reads 16384'),
+    ).toBe(true);
     expect(flows.overlaps).toBe(0);
   });
 });

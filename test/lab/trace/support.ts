@@ -1,10 +1,10 @@
-import { noTurn } from '../../../src/fabric/index.ts';
+import { type FabricFunction, noTurn, type TlpEvent } from '../../../src/fabric/index.ts';
 import {
   LabMachine,
   type LabTraffic,
   labTraffic,
-  parseLab,
   PerfettoRecorder,
+  parseLab,
   TlpRecorder,
   Tracer,
   type TraceSink,
@@ -47,6 +47,8 @@ export interface Traced {
   readonly machine: LabMachine;
   readonly run: WorkloadRun;
   readonly traffic: LabTraffic;
+  /** What answers to configuration reads added to the traffic of the link below a port. */
+  readonly configBytesUp: (port: FabricFunction) => number;
   /** Packets that crossed links while it was traced. */
   readonly packets: number;
   readonly perfetto: Uint8Array;
@@ -70,11 +72,19 @@ export async function traceLab(
   }
   machine.fabric.counters.reset();
   machine.fabric.timing!.resetCounts();
+  // A driver looks at config space now and then, which is counted and takes no time.
+  const configReads: TlpEvent[] = [];
+  machine.fabric.listener = {
+    onTlp: (event) => {
+      if (event.kind === 'CfgRd0') {
+        configReads.push(event);
+      }
+    },
+  };
   const perfetto: Uint8Array[] = [];
   const pcap: Uint8Array[] = [];
   const sinks: TraceSink[] = [new PerfettoRecorder(machine, (bytes) => perfetto.push(bytes), limitBytes)];
-  const tlps =
-    engine === 'tlp' ? new TlpRecorder(machine, (bytes) => pcap.push(bytes), limitBytes) : null;
+  const tlps = engine === 'tlp' ? new TlpRecorder(machine, (bytes) => pcap.push(bytes), limitBytes) : null;
   if (tlps !== null) {
     sinks.push(tlps);
   }
@@ -83,14 +93,28 @@ export async function traceLab(
   while (machine.fabric.inFlight.count > 0) {
     machine.queue.runUntilIdle(1);
   }
-  // Closing drivers use config space, which is counted and takes no time.
   const traffic = labTraffic(machine);
-  const packets = machine.fabric.timing!.network
-    .linkStages()
+  const packets = machine.fabric
+    .timing!.network.linkStages()
     .reduce((sum, { up, down }) => sum + up.packets + down.packets, 0);
+  machine.fabric.listener = null;
   tracer.close();
   await run.close();
-  return { machine, run, traffic, packets, perfetto: joined(perfetto), pcap: joined(pcap), tlps, tracer };
+  const configBytesUp = (port: FabricFunction): number =>
+    configReads
+      .filter(({ path }) => path.includes(port))
+      .reduce((sum, { firstEnables }) => sum + firstEnables.toString(2).replaceAll('0', '').length, 0);
+  return {
+    machine,
+    run,
+    traffic,
+    configBytesUp,
+    packets,
+    perfetto: joined(perfetto),
+    pcap: joined(pcap),
+    tlps,
+    tracer,
+  };
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

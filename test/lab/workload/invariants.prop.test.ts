@@ -112,18 +112,22 @@ describe(`random labs from seed ${SEED}`, () => {
 
   it('a device that is pulled out in mid-run ends its requests, and everything comes to rest', async () => {
     let failures = 0;
-    await onRandomLabs(Math.ceil(RUNS / 2), { hasRemoval: true, hasMixedPayloads: true }, async (lab, engine) => {
-      const done = await runOrRefusal(lab, engine, { prepare: pullOut });
-      if (done === null) {
-        return false;
-      }
-      expect(done.run.streams.map(({ inFlight }) => inFlight)).toEqual(done.run.streams.map(() => 0));
-      expect(done.watch.wrong).toEqual([]);
-      expect(leftovers(done)).toEqual([]);
-      expect(tooFast(done)).toEqual([]);
-      failures += done.report.streams.filter((stream) => stream.failures > 0).length;
-      return true;
-    });
+    await onRandomLabs(
+      Math.ceil(RUNS / 2),
+      { hasRemoval: true, hasMixedPayloads: true },
+      async (lab, engine) => {
+        const done = await runOrRefusal(lab, engine, { prepare: pullOut });
+        if (done === null) {
+          return false;
+        }
+        expect(done.run.streams.map(({ inFlight }) => inFlight)).toEqual(done.run.streams.map(() => 0));
+        expect(done.watch.wrong).toEqual([]);
+        expect(leftovers(done)).toEqual([]);
+        expect(tooFast(done)).toEqual([]);
+        failures += done.report.streams.filter((stream) => stream.failures > 0).length;
+        return true;
+      },
+    );
     expect(failures).toBeGreaterThan(0);
   });
 });

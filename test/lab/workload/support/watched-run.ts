@@ -55,7 +55,8 @@ export class EngineWatch {
       this.sent++;
       this.sources.add(path.source);
       // What is refused weighs a word on its way, and delivers none.
-      const kind = addr === 0 && lengthBytes === REFUSED_BYTES ? null : isControl ? 'controlBytes' : 'dataBytes';
+      const kind =
+        addr === 0 && lengthBytes === REFUSED_BYTES ? null : isControl ? 'controlBytes' : 'dataBytes';
       this.#expect(path, addr, lengthBytes, kind);
       return send(path, addr, lengthBytes, isControl, this.#listen(path, lengthBytes, sink), token);
     };
@@ -260,11 +261,13 @@ export function wrongPayload({ machine, watch }: WatchedRun): string[] {
 
 /** Stages that were busy for longer than time went by, and sources that read more than their tags allow. */
 export function tooFast({ machine, watch, fromPs }: WatchedRun): string[] {
-  const { network } = machine.fabric.timing!;
+  const { network, engine } = machine.fabric.timing!;
   const elapsedPs = machine.queue.nowPs - fromPs;
   const wrong: string[] = [];
+  // Control requests of the flow engine do not wait for flows; they come on top of them.
+  const most = engine instanceof TlpEngine ? 1 + 1e-9 : 1.05;
   for (const stage of network.stages) {
-    if (stage.busyPs > elapsedPs * (1 + 1e-9) + 1) {
+    if (stage.busyPs > elapsedPs * most + 1) {
       wrong.push(`${stage.name}: busy for ${stage.busyPs} of ${elapsedPs} ps`);
     }
   }
