@@ -2,15 +2,17 @@
 //
 // SET: the metric determined a constant and is not counted. PRESET: the row defines a preset and is printed only.
 // Last line: IN BAND n/m; exit status 1 below 90 %.
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
 const golden = new URL('test/golden/timing/', root);
-if (!existsSync(new URL('dist/lab/index.js', root))) {
-  console.error('peerlane is not built: run `npm run build` first');
-  process.exit(2);
-}
+const build = spawnSync(process.execPath, ['scripts/build.mjs'], {
+  cwd: fileURLToPath(root),
+  stdio: 'inherit',
+});
+if (build.status !== 0) process.exit(build.status ?? 1);
 const [lab, { noTurn }, { score, validate }] = await Promise.all([
   import(new URL('dist/lab/index.js', root).href),
   import(new URL('dist/fabric/index.js', root).href),
@@ -20,7 +22,8 @@ const json = (name) => JSON.parse(readFileSync(new URL(name, golden), 'utf8'));
 const [filter] = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const isVerbose = process.argv.includes('--why');
 
-const shown = (value) => (value === null ? '-' : Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4));
+const shown = (value) =>
+  value === null ? '-' : Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
 const signed = (value) => (value === null ? '' : `${value < 0 ? '' : '+'}${value.toFixed(1)} %`);
 const line = (cells) =>
   `${cells[0].padEnd(4)} ${cells[1].padEnd(27)} ${cells[2].padStart(9)} ${cells[3].padStart(9)} ${cells[4].padEnd(5)} ${cells[5].padStart(9)} ${cells[6].padStart(7)}  ${cells[7]}`;

@@ -13,9 +13,9 @@ const READERS = {
   ns: (_report, streams) => weighted(streams, ({ latency }) => latency.meanNs),
   us: (_report, streams) => weighted(streams, ({ latency }) => latency.meanNs) / 1000,
   'dram-bytes-per-byte': (report) => report.dramBytes / sum(report.streams, ({ bytes }) => bytes),
-  succeeds: (_report, streams) => (streams.every(({ failures, bytes }) => failures === 0 && bytes > 0) ? 1 : 0),
-  'cpu-percent': (report, _streams, run) =>
-    (100 * report.cpu.busyPs) / (report.measuredPs * run.cores),
+  succeeds: (_report, streams) =>
+    streams.every(({ failures, bytes }) => failures === 0 && bytes > 0) ? 1 : 0,
+  'cpu-percent': (report, _streams, run) => (100 * report.cpu.busyPs) / (report.measuredPs * run.cores),
 };
 
 /** How the numbers of several runs become one. */
@@ -54,7 +54,9 @@ export async function validate(lab, { rows, calibration, read, only }, onResult 
       if (metric.constant !== undefined) return judged(metric, metric.constant);
       const numbers = [];
       for (const run of metric.runs ?? [metric]) {
-        numbers.push(await numberOf({ ...row, ...metric, ...run, with: { ...row.with, ...metric.with, ...run.with } }));
+        numbers.push(
+          await numberOf({ ...row, ...metric, ...run, with: { ...row.with, ...metric.with, ...run.with } }),
+        );
       }
       const predicted = COMBINE[metric.combine ?? 'value'](numbers);
       return judged(metric, predicted);
@@ -80,13 +82,16 @@ export async function validate(lab, { rows, calibration, read, only }, onResult 
       report = await runLab(run);
       known.set(key, report);
     }
-    const streams = report.streams.filter(({ name }) => run.streams === undefined || run.streams.includes(name));
+    const streams = report.streams.filter(
+      ({ name }) => run.streams === undefined || run.streams.includes(name),
+    );
     return READERS[run.read](report, streams, run) * (run.times ?? 1);
   }
 
   async function runLab({ lab: file, with: values }) {
     let text = read(file);
-    for (const [path, value] of Object.entries(values)) text = lab.setLabValue(text, path, String(value), file);
+    for (const [path, value] of Object.entries(values))
+      text = lab.setLabValue(text, path, String(value), file);
     const machine = lab.LabMachine.boot(lab.parseLab(text, file), {
       label: file,
       timing: { engine: 'tlp' },

@@ -95,7 +95,13 @@ export class Dram {
    * @param startMin where there is room, the range begins at or above this address
    * @throws {MappingError} DMA_NO_MEMORY
    */
-  allocate(memory: Memory, alignBytes: number, numaNode: number | null, endMax: number, startMin = 0): DramRegion {
+  allocate(
+    memory: Memory,
+    alignBytes: number,
+    numaNode: number | null,
+    endMax: number,
+    startMin = 0,
+  ): DramRegion {
     const need = Math.max(1, Math.ceil(memory.sizeBytes / PAGE_BYTES)) * PAGE_BYTES;
     const align = Math.max(alignBytes, PAGE_BYTES);
     for (const node of this.#nodes) {
@@ -136,7 +142,13 @@ export class Dram {
     }
   }
 
-  #freeRange(node: DramRegion, need: number, align: number, endMax: number, startMin: number): number | undefined {
+  #freeRange(
+    node: DramRegion,
+    need: number,
+    align: number,
+    endMax: number,
+    startMin: number,
+  ): number | undefined {
     // The first page is never given out: a null address stays one.
     let from = Math.max(node.start, PAGE_BYTES, startMin);
     const end = Math.min(node.end, endMax);

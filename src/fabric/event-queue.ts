@@ -127,7 +127,8 @@ export class EventQueue implements Executor {
     if (moment > this.nowPs) {
       const wheel = this.#wheel;
       if (wheel.count === 0) {
-        wheel.begin(this.nowPs);
+        wheel.beginPs = this.nowPs;
+        wheel.begin();
       }
       if (moment < wheel.windowEndPs) {
         const slot = wheel.newSlot();

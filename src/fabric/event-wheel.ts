@@ -25,6 +25,8 @@ export class EventWheel {
   windowEndPs = 0;
   /** Up to where `first` looks. A field, because a number that is passed to a call may have to be allocated. */
   limitPs = 0;
+  /** For `begin`; a field for the same reason. */
+  beginPs = 0;
 
   // By slot; slot 0 is none. Filled in and read by the queue itself.
   times = new Float64Array(64);
@@ -54,10 +56,10 @@ export class EventWheel {
     this.#timeEndPs = timeEndPs;
   }
 
-  /** Starts a window at `nowPs`, whole picoseconds; only while nothing waits. */
-  begin(nowPs: number): void {
-    this.#epochPs = nowPs;
-    this.windowEndPs = Math.min(nowPs + WINDOW_PS, this.#timeEndPs);
+  /** Starts a window at `beginPs`, whole picoseconds; only while nothing waits. */
+  begin(): void {
+    this.#epochPs = this.beginPs;
+    this.windowEndPs = Math.min(this.beginPs + WINDOW_PS, this.#timeEndPs);
     this.#base = 0;
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  burstGoodputGBs,
   DEFAULT_LATENCY,
   DEVICE_PRESET_NAMES,
   DEVICE_PRESETS,

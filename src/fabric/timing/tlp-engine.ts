@@ -21,7 +21,7 @@ import {
   type TransportEngine,
 } from './engine.ts';
 import type { Gate, TimedPath } from './path.ts';
-import { CLASS, CREDIT_UNIT_BYTES, type PacketClass, type Stage } from './stage.ts';
+import { CLASS, type PacketClass, type Stage } from './stage.ts';
 import { JobPool, PacketPool, RequestPool } from './tlp-pools.ts';
 import { GateState, LegState, NONE, PathState, type Queue, SourceState, StageState } from './tlp-state.ts';
 
@@ -140,7 +140,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     if (state === undefined) {
       return stage.credits;
     }
-    state.collect(this.#queue.nowPs);
+    state.collect(this.#queue);
     return state.hasCredits ? { headers: [...state.headers], data: [...state.data] } : null;
   }
 
@@ -300,7 +300,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
         return;
       }
       if (stage.hasCredits) {
-        stage.collect(nowPs);
+        stage.collect(this.#queue);
       }
       if (!this.#sendOne(stage)) {
         if (stage.isStalled) {
@@ -398,8 +398,8 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const bit = 1 << packetClass;
     if (
       (this.#short & bit) === 0 &&
-      stage.headers[packetClass]! >= pieces &&
-      stage.data[packetClass]! >= Math.ceil(payload / CREDIT_UNIT_BYTES)
+      stage.headers[packetClass]! >= stage.headersFor(packetClass, pieces) &&
+      stage.data[packetClass]! >= stage.dataFor(packetClass, payload)
     ) {
       return true;
     }
@@ -557,8 +557,8 @@ export class TlpEngine implements TransportEngine, EventHandler {
     state.freeAtPs = startPs + busyPs;
     this.sent++;
     if (state.hasCredits) {
-      state.headers[packetClass]! -= pieces;
-      state.data[packetClass]! -= Math.ceil(payload / CREDIT_UNIT_BYTES);
+      state.headers[packetClass]! -= state.headersFor(packetClass, pieces);
+      state.data[packetClass]! -= state.dataFor(packetClass, payload);
     }
     if (position > 0) {
       this.#giveBack(leg, position - 1, packet);
@@ -633,7 +633,11 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const packetClass = packets.classes[packet]!;
     if (state.hasCredits) {
       state.returnPs = atPs + state.stage.creditReturnPs;
-      state.giveBack(packetClass, pieces, Math.ceil(packets.payloads[packet]! / CREDIT_UNIT_BYTES));
+      state.giveBack(
+        packetClass,
+        state.headersFor(packetClass, pieces),
+        state.dataFor(packetClass, packets.payloads[packet]!),
+      );
       if (state.isStalled) {
         this.#wakeAtReturn(state);
       }
@@ -654,10 +658,11 @@ export class TlpEngine implements TransportEngine, EventHandler {
     }
     const payload = this.#packets.payloads[packet]!;
     before.returnPs = this.#packets.starts[packet]! + before.stage.creditReturnPs;
+    const packetClass = this.#packets.classes[packet]!;
     before.giveBack(
-      this.#packets.classes[packet]!,
-      leg.isSplit ? leg.pieces(position, payload) : 1,
-      Math.ceil(payload / CREDIT_UNIT_BYTES),
+      packetClass,
+      before.headersFor(packetClass, leg.isSplit ? leg.pieces(position, payload) : 1),
+      before.dataFor(packetClass, payload),
     );
     if (before.isStalled) {
       this.#wakeAtReturn(before);

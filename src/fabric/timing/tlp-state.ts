@@ -5,7 +5,7 @@
  * only between their first stage and their arrival, so memory grows with the machine and not with what is sent.
  */
 import type { Leg, TimedPath } from './path.ts';
-import type { PacketClass, Stage } from './stage.ts';
+import { CREDIT_UNIT_BYTES, type PacketClass, type Stage } from './stage.ts';
 
 export const NONE = -1;
 
@@ -162,6 +162,9 @@ export class Queue {
   }
 }
 
+/** More than any packet takes, where credits have no limit. */
+const CREDITS_MAX = 2 ** 30;
+
 export class StageState {
   readonly stage: Stage;
   readonly queues: Queue[] = [];
@@ -169,6 +172,9 @@ export class StageState {
   readonly hasCredits: boolean;
   readonly headers = new Float64Array(3);
   readonly data = new Float64Array(3);
+  /** All there are. */
+  readonly #headersMax = new Int32Array(3);
+  readonly #dataMax = new Int32Array(3);
   reverse: StageState | null = null;
   /** Free again; keeps fractions of a picosecond. */
   freeAtPs = 0;
@@ -199,7 +205,19 @@ export class StageState {
     if (stage.credits !== null) {
       this.headers.set(stage.credits.headers);
       this.data.set(stage.credits.data);
+      this.#headersMax.set(stage.credits.headers.map((count) => Math.min(count, CREDITS_MAX)));
+      this.#dataMax.set(stage.credits.data.map((count) => Math.min(count, CREDITS_MAX)));
     }
+  }
+
+  /** Headers that a packet takes: one a piece, or all where its pieces have to follow each other through fewer buffers. */
+  headersFor(packetClass: number, pieces: number): number {
+    return Math.min(pieces, this.#headersMax[packetClass]!);
+  }
+
+  /** Units of data that a packet takes; all where buffers are smaller than it, which nothing else would ever get out of. */
+  dataFor(packetClass: number, payloadBytes: number): number {
+    return Math.min(Math.ceil(payloadBytes / CREDIT_UNIT_BYTES), this.#dataMax[packetClass]!);
   }
 
   /** The queue for what comes from another stage. */
@@ -238,7 +256,8 @@ export class StageState {
   }
 
   /** Takes what has come back by now. */
-  collect(nowPs: number): void {
+  collect(clock: { readonly nowPs: number }): void {
+    const { nowPs } = clock;
     const mask = this.#returnTimes.length - 1;
     while (this.#returnCount > 0 && this.#returnTimes[this.#returnHead]! <= nowPs) {
       const index = this.#returnHead;

@@ -14,7 +14,12 @@ export function printStream(stream: LabStream): LabBlock {
 function printOwn(stream: LabStream): LabBlock {
   switch (stream.kind) {
     case 'read':
-      return { read: stream.device, to: placeText(stream.memory), ...printRequests(stream), ...printCpu(stream) };
+      return {
+        read: stream.device,
+        to: placeText(stream.memory),
+        ...printRequests(stream),
+        ...printCpu(stream),
+      };
     case 'write':
       return {
         write: stream.device,

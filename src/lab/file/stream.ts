@@ -266,7 +266,12 @@ class StreamReader {
     };
   }
 
-  #requests(raw: Omit<StreamRaw<'dma-read'>, 'dma-read' | 'from' | 'writes'>, who: string, most: number, usual: number) {
+  #requests(
+    raw: Omit<StreamRaw<'dma-read'>, 'dma-read' | 'from' | 'writes'>,
+    who: string,
+    most: number,
+    usual: number,
+  ) {
     return {
       blocks: sizesOf(raw.block),
       pattern: raw.pattern,

@@ -2,7 +2,7 @@
  * The tracks of one drive: commands waiting in each submission queue, commands in execution, and completion entries that the host
  * has not taken yet. One number, a flow, joins what belongs to a command.
  */
-import type { Command, CommandListener } from '../../devices/index.ts';
+import type { Command, CommandListener, NvmeController } from '../../devices/index.ts';
 import type { PerfettoTrace, TrackId } from '../../report/index.ts';
 import { ADMIN_OPCODE, NVM_OPCODE } from '../../spec/nvme/index.ts';
 
@@ -26,6 +26,14 @@ interface Entry {
   readonly name: string;
 }
 
+interface CompletionTrack {
+  readonly track: TrackId;
+  /** What the host has not taken, the oldest first. */
+  readonly entries: Entry[];
+  /** Entries before them, from before anybody listened. */
+  unknown: number;
+}
+
 /** A request of a stream that waits for its command. */
 interface Issued {
   readonly take: (flow: number) => void;
@@ -36,15 +44,27 @@ export class DriveTracks implements CommandListener {
   readonly #track: TrackId;
   readonly #commands: TrackId;
   readonly #waiting = new Map<number, { readonly track: TrackId; readonly sincePs: number[] }>();
-  readonly #completions = new Map<number, { readonly track: TrackId; readonly entries: Entry[] }>();
+  readonly #completions = new Map<number, CompletionTrack>();
   /** By slot of the command. */
   readonly #running: (Running | undefined)[] = [];
   readonly #issued = new Map<string, Issued[]>();
 
-  constructor(host: DriveHost, name: string) {
+  /** @param drive as it is now: what its queues hold already is known to be there, and no more */
+  constructor(host: DriveHost, name: string, drive: NvmeController) {
     this.#host = host;
     this.#track = host.trace.track(null, `drive ${name}`);
     this.#commands = host.trace.track(this.#track, 'commands in execution');
+    for (const queue of drive.engine.submissions) {
+      if (queue !== null) {
+        this.onSubmitted(queue.id, queue.waitingCount);
+      }
+    }
+    for (const queue of drive.engine.completions) {
+      const count = queue === null ? 0 : (queue.tail - queue.head + queue.entries) % queue.entries;
+      if (count > 0) {
+        this.#completion(queue!.id).unknown = count;
+      }
+    }
   }
 
   /** The command whose DMA has this token; 0 where it is no command's. */
@@ -103,9 +123,12 @@ export class DriveTracks implements CommandListener {
   }
 
   onConsumed(cqid: number, count: number): void {
-    const { track, entries } = this.#completion(cqid);
+    const queue = this.#completion(cqid);
+    const { track, entries } = queue;
+    const known = Math.max(0, count - queue.unknown);
+    queue.unknown = Math.max(0, queue.unknown - count);
     const { nowPs, trace, isFull } = this.#host;
-    for (const { flow, sincePs, name } of entries.splice(0, count)) {
+    for (const { flow, sincePs, name } of entries.splice(0, known)) {
       if (!isFull) {
         trace.slice(track, name, sincePs, nowPs, { endsFlows: [flow] });
       }
@@ -134,10 +157,14 @@ export class DriveTracks implements CommandListener {
     return queue;
   }
 
-  #completion(cqid: number): { readonly track: TrackId; readonly entries: Entry[] } {
+  #completion(cqid: number): CompletionTrack {
     let queue = this.#completions.get(cqid);
     if (queue === undefined) {
-      queue = { track: this.#host.trace.track(this.#track, `completion queue ${cqid}`), entries: [] };
+      queue = {
+        track: this.#host.trace.track(this.#track, `completion queue ${cqid}`),
+        entries: [],
+        unknown: 0,
+      };
       this.#completions.set(cqid, queue);
     }
     return queue;

@@ -93,7 +93,7 @@ export class PerfettoRecorder implements TraceSink, DriveHost {
       const name = node.name ?? fn.bdf;
       this.#members.set(fn, name);
       if (model instanceof NvmeController) {
-        const drive = new DriveTracks(this, name);
+        const drive = new DriveTracks(this, name, model);
         this.#drives.set(fn, drive);
         this.#drivesByName.set(name, drive);
       }

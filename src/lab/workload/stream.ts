@@ -129,8 +129,7 @@ export abstract class Stream implements EventHandler {
     this.#perJob = options.depth;
     this.#slotCount = options.depth * description.jobs;
     this.#threads = Array.from({ length: description.jobs }, () => new Thread());
-    this.#costPs =
-      1000 * (options.requestNs ?? requestCostNs(options.cpu, context.cpu));
+    this.#costPs = 1000 * (options.requestNs ?? requestCostNs(options.cpu, context.cpu));
     this.#wakePs = options.cpu === 'kernel' ? context.cpu.interruptNs * 1000 : 0;
     this.#startedPs = new Float64Array(this.#slotCount);
     this.#sizes = new Float64Array(this.#slotCount);

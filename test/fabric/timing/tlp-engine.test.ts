@@ -228,7 +228,11 @@ describe('goodput', () => {
 describe('what a stage keeps', () => {
   it('counts exactly the payload and the overhead of every packet, and gets all credits back', () => {
     const { queue, engine, net } = setUp();
-    const a = makeLink(net, GEN3_X8, 'a', { dllp: 'none', credits: postedCredits(3, 200), creditReturnPs: 50_000 });
+    const a = makeLink(net, GEN3_X8, 'a', {
+      dllp: 'none',
+      credits: postedCredits(3, 200),
+      creditReturnPs: 50_000,
+    });
     new Stream(engine, queue, writePath([a.up], { source: 1 }), { lengthBytes: 1000, count: 100, depth: 4 });
     queue.runUntilIdle();
     // Requests follow each other, so that packets begin at multiples of 256 or where a request begins.
@@ -248,11 +252,16 @@ describe('what a stage keeps', () => {
   it('says how long a source had no tag', () => {
     const { queue, engine, net } = setUp();
     const a = makeLink(net, GEN3_X8, 'a', NO_ACKS);
-    new Stream(engine, queue, readPath([a.up], [a.down], { source: 7, tags: 2, access: { latencyPs: 1e6 } }), {
-      lengthBytes: 4096,
-      count: 10,
-      depth: 4,
-    });
+    new Stream(
+      engine,
+      queue,
+      readPath([a.up], [a.down], { source: 7, tags: 2, access: { latencyPs: 1e6 } }),
+      {
+        lengthBytes: 4096,
+        count: 10,
+        depth: 4,
+      },
+    );
     queue.runUntilIdle();
     const [source] = engine.stalls(queue.nowPs).sources;
     expect(source!.source).toBe(7);

@@ -82,7 +82,7 @@ describe('workload', () => {
           device: 'nvme0',
           memory: { kind: 'host', node: null },
           cpu: 'kernel',
-            cpuCopies: 0,
+          cpuCopies: 0,
         },
       ],
     });

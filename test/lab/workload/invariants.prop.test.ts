@@ -21,6 +21,8 @@ import {
 
 const RUNS = Number(process.env.PEERLANE_TIMED_LABS ?? 40);
 const SEED = Number(process.env.PEERLANE_TIMED_SEED ?? 1);
+/** Only ends a test that hangs. */
+const HANGS_MS = 120_000 + RUNS * 5000;
 
 /** What a lab may refuse before it runs: memory that is too small, a pair that has no route. */
 const REFUSALS = ['P2P_POOL_EXHAUSTED', 'COPY_NO_ROUTE', 'LAB_VALUE', 'P2P_TOO_SMALL'];
@@ -77,57 +79,69 @@ async function onRandomLabs(
 }
 
 describe(`random labs from seed ${SEED}`, () => {
-  it('a run ends, every request once, all credits and tags are back, and every byte on a wire is accounted for', async () => {
-    await onRandomLabs(RUNS, { warmUp: '0' }, async (lab, engine) => {
-      const done = await runOrRefusal(lab, engine);
-      if (done === null) {
-        return false;
-      }
-      const { watch, run } = done;
-      expect(run.streams.map(({ inFlight }) => inFlight)).toEqual(run.streams.map(() => 0));
-      expect(watch.wrong).toEqual([]);
-      expect(watch.ended).toBe(watch.sent);
-      expect(wrongCounts(done)).toEqual([]);
-      expect(wrongPayload(done)).toEqual([]);
-      expect(tooFast(done)).toEqual([]);
-      expect(leftovers(done)).toEqual([]);
-      return true;
-    });
-  });
-
-  it('the same lab and seed give the same report to the last bit, in pieces of any size', async () => {
-    await onRandomLabs(Math.ceil(RUNS / 4), { hasMixedPayloads: true }, async (lab, engine) => {
-      const first = await runOrRefusal(lab, engine);
-      if (first === null) {
-        return false;
-      }
-      const second = await watchedRun(lab, { engine, sliceEvents: 777 });
-      const third = await watchedRun(lab, { engine, sliceEvents: 3_000_000 });
-      expect(second.report).toEqual(first.report);
-      expect(third.report).toEqual(first.report);
-      expect(second.machine.queue.nowPs).toBe(first.machine.queue.nowPs);
-      return true;
-    });
-  });
-
-  it('a device that is pulled out in mid-run ends its requests, and everything comes to rest', async () => {
-    let failures = 0;
-    await onRandomLabs(
-      Math.ceil(RUNS / 2),
-      { hasRemoval: true, hasMixedPayloads: true },
-      async (lab, engine) => {
-        const done = await runOrRefusal(lab, engine, { prepare: pullOut });
+  it(
+    'a run ends, every request once, all credits and tags are back, and every byte on a wire is accounted for',
+    async () => {
+      await onRandomLabs(RUNS, { warmUp: '0' }, async (lab, engine) => {
+        const done = await runOrRefusal(lab, engine);
         if (done === null) {
           return false;
         }
-        expect(done.run.streams.map(({ inFlight }) => inFlight)).toEqual(done.run.streams.map(() => 0));
-        expect(done.watch.wrong).toEqual([]);
-        expect(leftovers(done)).toEqual([]);
+        const { watch, run } = done;
+        expect(run.streams.map(({ inFlight }) => inFlight)).toEqual(run.streams.map(() => 0));
+        expect(watch.wrong).toEqual([]);
+        expect(watch.ended).toBe(watch.sent);
+        expect(wrongCounts(done)).toEqual([]);
+        expect(wrongPayload(done)).toEqual([]);
         expect(tooFast(done)).toEqual([]);
-        failures += done.report.streams.filter((stream) => stream.failures > 0).length;
+        expect(leftovers(done)).toEqual([]);
         return true;
-      },
-    );
-    expect(failures).toBeGreaterThan(0);
-  });
+      });
+    },
+    HANGS_MS,
+  );
+
+  it(
+    'the same lab and seed give the same report to the last bit, in pieces of any size',
+    async () => {
+      await onRandomLabs(Math.ceil(RUNS / 4), { hasMixedPayloads: true }, async (lab, engine) => {
+        const first = await runOrRefusal(lab, engine);
+        if (first === null) {
+          return false;
+        }
+        const second = await watchedRun(lab, { engine, sliceEvents: 777 });
+        const third = await watchedRun(lab, { engine, sliceEvents: 3_000_000 });
+        expect(second.report).toEqual(first.report);
+        expect(third.report).toEqual(first.report);
+        expect(second.machine.queue.nowPs).toBe(first.machine.queue.nowPs);
+        return true;
+      });
+    },
+    HANGS_MS,
+  );
+
+  it(
+    'a device that is pulled out in mid-run ends its requests, and everything comes to rest',
+    async () => {
+      let failures = 0;
+      await onRandomLabs(
+        Math.ceil(RUNS / 2),
+        { hasRemoval: true, hasMixedPayloads: true },
+        async (lab, engine) => {
+          const done = await runOrRefusal(lab, engine, { prepare: pullOut });
+          if (done === null) {
+            return false;
+          }
+          expect(done.run.streams.map(({ inFlight }) => inFlight)).toEqual(done.run.streams.map(() => 0));
+          expect(done.watch.wrong).toEqual([]);
+          expect(leftovers(done)).toEqual([]);
+          expect(tooFast(done)).toEqual([]);
+          failures += done.report.streams.filter((stream) => stream.failures > 0).length;
+          return true;
+        },
+      );
+      expect(failures).toBeGreaterThan(0);
+    },
+    HANGS_MS,
+  );
 });
