@@ -179,7 +179,7 @@ export class MediaTiming {
       controller: within(this.#controller.busyPs(nowPs)),
       pipe,
       read,
-      write: pipe - read,
+      write: Math.max(0, pipe - read),
       channels: within(this.#dies.channelBusyPs(nowPs) / this.timing.channels),
       dies: within(this.#dies.busyPs(nowPs) / this.#dies.count),
       drain: within(this.#drain.busyPs(nowPs)),
