@@ -148,9 +148,10 @@ describe('pulled out in mid-transfer (6.7.1.8)', () => {
     (seed) => {
       const { it } = pull(seed, 'source');
       const good = it.outcomes.filter((outcome) => outcome === 'done').length;
-      expect(it.outcomes).toEqual(ALL.map((i) => (i < good ? 'done' : 'read-failed')));
+      // Its channels work side by side, so that an earlier piece may fail and a later one not.
+      expect(new Set([...it.outcomes, 'done', 'read-failed'])).toEqual(new Set(['done', 'read-failed']));
       expect(good).toBeLessThan(PIECES);
-      expect(ALL.every((i) => (i < good ? isNew(it, i) : isOld(it, i)))).toBe(true);
+      expect(ALL.every((i) => (it.outcomes[i] === 'done' ? isNew(it, i) : isOld(it, i)))).toBe(true);
     },
   );
 
@@ -228,9 +229,9 @@ describe('an IOMMU that translates (10.1)', () => {
       from!.unmap();
       it.machine.queue.runUntilIdle();
       const good = it.outcomes.filter((outcome) => outcome === 'done').length;
-      expect(it.outcomes).toEqual(ALL.map((i) => (i < good ? 'done' : 'read-failed')));
+      expect(new Set([...it.outcomes, 'done', 'read-failed'])).toEqual(new Set(['done', 'read-failed']));
       expect(it.machine.iommu.faultCount).toBe(PIECES - good);
-      expect(ALL.every((i) => (i < good ? isNew(it, i) : isOld(it, i)))).toBe(true);
+      expect(ALL.every((i) => (it.outcomes[i] === 'done' ? isNew(it, i) : isOld(it, i)))).toBe(true);
     },
   );
 });

@@ -16,7 +16,7 @@ describe('examples', () => {
       lines.findIndex((line) => !line.startsWith('#')),
     );
     expect(comment.length).toBeGreaterThanOrEqual(3);
-    expect(comment.length).toBeLessThanOrEqual(6);
+    expect(comment.length).toBeLessThanOrEqual(8);
     expect(comment.join('\n')).toContain(`examples/${name} `);
     expect(looksLikeLab(text)).toBe(true);
     const lab = parseLab(text, name);
