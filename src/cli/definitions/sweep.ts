@@ -46,7 +46,7 @@ Examples:
   peerlane sweep box.yaml --set r0.depth=1,2,4,8,16,32 --metric iops
   peerlane sweep box.yaml --set r0.block=4K,16K,64K,256K,1M --set r0.to=host,gpu0 -o blocks.csv -o blocks.svg
   peerlane sweep box.yaml --set nvme0.link='gen3 x4','gen4 x4','gen5 x4' --set r0.depth=8,32 --metric latency.p99Ns --log -o tail.svg
-  peerlane lab box.yaml sweep --set time.platform=intel-xeon-bdw,amd-zen3-5 --resume night.journal --json`,
+  peerlane lab box.yaml sweep --set time.platform=intel-xeon-bdw,amd-zen3 --resume night.journal --json`,
     )
     .action(async (file: string | undefined, options) => {
       const { lab, ...others } = program.opts();

@@ -161,6 +161,9 @@ class StreamReader {
     if (fn === undefined || memory === undefined) {
       return undefined;
     }
+    if (memory.kind !== 'host' && memory.name === device) {
+      this.#complain('LAB_STREAM', [key], `${key}: ${device} reaches its own memory without PCI Express`);
+    }
     const bytes = placeBytes(memory, this.#context);
     return {
       kind,

@@ -38,7 +38,7 @@ export function readWorkload(
   }
   const endsAlone = streams.every((stream) => stream.count !== null || stream.sizeBytes !== null);
   const durationPs = raw.duration ?? (endsAlone ? null : DURATION_PS);
-  const warmUpPs = raw['warm-up'] ?? (raw.duration === undefined && endsAlone ? 0 : WARM_UP_PS);
+  const warmUpPs = raw['warm-up'] ?? (endsAlone ? 0 : WARM_UP_PS);
   let isBad = memoryLoads === undefined;
   streams.forEach((stream, index) => {
     if (durationPs !== null && stream.startPs >= warmUpPs + durationPs) {
@@ -196,9 +196,8 @@ export function printWorkload(
   }
   const context = workloadContext(lab);
   const endsAlone = workload.streams.every((stream) => stream.count !== null || stream.sizeBytes !== null);
-  // A run of fixed length where streams end alone says its length, and a warm-up that goes with it need not be said.
   const isUsualDuration = workload.durationPs === (endsAlone ? null : DURATION_PS);
-  const usualWarmUp = endsAlone && isUsualDuration ? 0 : WARM_UP_PS;
+  const usualWarmUp = endsAlone ? 0 : WARM_UP_PS;
   return {
     workload: {
       ...(isUsualDuration ? {} : said('duration', workload.durationPs, printDuration)),

@@ -109,7 +109,7 @@ export function fabricTiming(
     socketOf: (node) => Math.floor(node / nodesPerSocket),
     port: (fn) => portTiming(built.get(fn)),
     endpoint: (fn) => {
-      const node = built.get(fn)?.node;
+      const node = built.get(fn.virtual?.physical ?? fn)?.node;
       return node === undefined || !('isExpress' in node || 'timing' in node) || isBridge(node.kind)
         ? undefined
         : endpointTiming(node as LabEndpoint);

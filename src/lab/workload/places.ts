@@ -18,7 +18,8 @@ export interface Place {
 /** The member that a checked name means. */
 export function memberOf(machine: LabMachine, name: string): LabMember {
   // An address where the lab file gives the function no name.
-  const member = machine.member(name) ?? machine.members.find(({ bdf }) => bdf === name);
+  const member =
+    machine.member(name) ?? virtualMember(machine, name) ?? machine.members.find(({ bdf }) => bdf === name);
   if (member === undefined) {
     throw new LabError('LAB_NO_BLOCKS', {
       message: `${name} is not in this machine now`,
@@ -26,6 +27,15 @@ export function memberOf(machine: LabMachine, name: string): LabMember {
     });
   }
   return member;
+}
+
+/** `nic0vf1`: the lab file makes it with its physical function, and its engine is that of the physical function. */
+function virtualMember(machine: LabMachine, name: string): LabMember | undefined {
+  const parts = /^(.+)vf(\d+)$/.exec(name);
+  const physical = parts === null ? undefined : machine.member(parts[1]!);
+  const fn = physical?.fn.virtuals[Number(parts?.[2])];
+  const platform = fn === undefined ? undefined : machine.platform.functionAt(fn.bdf);
+  return platform === undefined ? undefined : { ...physical!, fn: fn!, bdf: fn!.bdf, platform };
 }
 
 /** NUMA node of a device. */

@@ -296,6 +296,7 @@ describe('a workload that cannot be', () => {
     ['with a duty of nothing', 'read: nvme0, duty: {on: 0, off: 1ms}', /no duration of 1ns/],
     ['that copies to itself', 'copy: nvme0, to: nvme0', /^LAB_STREAM .*another drive than nvme0/],
     ['that copies to nowhere', 'copy: nvme0', /^LAB_VALUE .*to: a value is missing/],
+    ['that writes to itself', 'dma-write: gpu0, to: gpu0', /^LAB_STREAM 1:44 .*gpu0 reaches its own memory/],
     ['that stages to itself', 'stage: gpu0, to: gpu0', /^LAB_STREAM .*another function than gpu0/],
     [
       'that stages in a device',
