@@ -99,7 +99,9 @@ function memoryText({ dramBytes, controlDramBytes, dramShare, memory, isCached }
   return `${formatBytes(dramBytes)} of data over DRAM and ${formatBytes(controlDramBytes)} of control, ${percentText(dramShare)} of what it gives devices${nodes}${isCached && dramBytes > 0 ? '; what is staged stays in the cache of the processor' : ''}`;
 }
 
-function cpuText({ cpu, iops }: WorkloadReport): string {
+function cpuText({ cpu, streams }: WorkloadReport): string {
+  // DMA that a function does by itself costs the processor nothing, and does not make the others cheaper.
+  const iops = streams.reduce((sum, stream) => sum + (stream.cpuBusyPs > 0 ? stream.iops : 0), 0);
   const each = iops === 0 ? '' : `, ${formatNs((cpu.cores * 1e9) / iops)} a request`;
   return `${formatNs(cpu.busyPs / 1000)} busy, ${cpu.cores.toFixed(2)} cores${each}`;
 }

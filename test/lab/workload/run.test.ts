@@ -42,6 +42,24 @@ function copy(via: string): string {
 `);
 }
 
+describe('a virtual function', () => {
+  it('makes requests of its own, with the engine of its physical function', async () => {
+    const text = (name: string) => `${HEAD}below:
+  - gpu: gpu0
+    link: gen4 x16
+    sr-iov: 2
+workload:
+  duration: 200us
+  streams:
+    - dma-write: ${name}
+`;
+    const [virtual, physical] = [await runLab(text('gpu0vf1'), 'tlp'), await runLab(text('gpu0'), 'tlp')];
+    expect(virtual.streams[0]!.failures).toBe(0);
+    expect(virtual.goodputGBs).toBeGreaterThan(20);
+    expect(virtual.goodputGBs).toBe(physical.goodputGBs);
+  });
+});
+
 describe('a copy between two drives', () => {
   it.each(['tlp', 'flow'] as const)(
     'goes peer to peer without a byte in system memory (%s)',
