@@ -96,7 +96,10 @@ function memoryText({ dramBytes, controlDramBytes, dramShare, memory, isCached }
     memory.length === 1
       ? ''
       : ` (${memory.map(({ node, utilisation }) => `node ${node} ${percentText(utilisation)}`).join(', ')})`;
-  return `${formatBytes(dramBytes)} of data over DRAM and ${formatBytes(controlDramBytes)} of control, ${percentText(dramShare)} of what it gives devices${nodes}${isCached && dramBytes > 0 ? '; what is staged stays in the cache of the processor' : ''}`;
+  if (isCached && dramBytes > 0) {
+    return `${formatBytes(dramBytes)} of data and ${formatBytes(controlDramBytes)} of control to and from system memory; all that is staged stays in the cache of the processor, and DRAM sees none of it`;
+  }
+  return `${formatBytes(dramBytes)} of data over DRAM and ${formatBytes(controlDramBytes)} of control, ${percentText(dramShare)} of what it gives devices${nodes}`;
 }
 
 function cpuText({ cpu, streams }: WorkloadReport): string {

@@ -372,7 +372,11 @@ export class Network {
         occupancyPsPerByte:
           PS_PER_NS / (isPessimistic && !isFlit ? net - (raw * 2 * DLLP_BYTES) / symbols : net),
         latencyPsPerByte: PS_PER_NS / (isFlit ? net : raw),
-        credits: creditsOf(timing?.credits ?? this.options.credits ?? null, net * loopNs * CREDIT_MARGIN),
+        credits: creditsOf(
+          timing?.credits ?? this.options.credits ?? null,
+          net * loopNs * CREDIT_MARGIN,
+          mpsBytes,
+        ),
         creditReturnPs: (CREDIT_UPDATE_NS + latency.propagationNs) * PS_PER_NS,
         ackEveryBytes: dllpModel !== 'symbol' || isFlit ? Number.POSITIVE_INFINITY : symbols * speed.width,
         ackBytes: 2 * DLLP_BYTES,
@@ -387,18 +391,21 @@ export class Network {
 }
 
 /** Buffers that hold `bytes` of packets of 64 bytes and more, where the lab says nothing else. */
-function creditsOf(counts: CreditCounts | null, bytes: number): Credits {
+function creditsOf(counts: CreditCounts | null, bytes: number, mpsBytes: number): Credits {
   const headers = Math.max(32, Math.ceil(bytes / 64));
   const units = Math.max(
     (2 * LARGEST_PAYLOAD_BYTES) / CREDIT_UNIT_BYTES,
     Math.ceil(bytes / CREDIT_UNIT_BYTES),
   );
+  // A receiver has to have room for one packet of the largest payload. PCIe Base 6.0, 2.6.1.
+  const least = Math.ceil(mpsBytes / CREDIT_UNIT_BYTES);
+  const data = (said: number | null | undefined): number => Math.max(least, said ?? units);
   return {
     headers: [
       counts?.postedHeaders ?? headers,
       counts?.nonPostedHeaders ?? headers,
       counts?.completionHeaders ?? headers,
     ],
-    data: [counts?.postedData ?? units, Number.POSITIVE_INFINITY, counts?.completionData ?? units],
+    data: [data(counts?.postedData), Number.POSITIVE_INFINITY, data(counts?.completionData)],
   };
 }

@@ -280,6 +280,8 @@ export class PathBuilder {
         leg.addDelay(latency.pinNs);
       } else if (direction.isUp && top.kind === 'root-port') {
         leg.addDelay(turnNs);
+        // What was translated comes down with the address of the BAR.
+        leg.addressed(barAddress(route) ?? route.start);
         if (carriesData) {
           this.#throughRoot(leg, direction, next, route);
         }
@@ -431,6 +433,11 @@ export class PathBuilder {
   }
 }
 
+/** Where the BAR that a route ends in begins, on its bus; undefined where it ends elsewhere. */
+function barAddress({ completer, bar }: Route): number | undefined {
+  return completer?.state.bars.find(({ index }) => index === bar)?.start;
+}
+
 function tagsOf(requester: FabricFunction): number {
   const { config } = requester;
   const { express } = config.offsets;
@@ -453,7 +460,7 @@ function legKey(leg: Leg): string {
 class LegDraft {
   /** Before the first stage. */
   delayNs = 0;
-  readonly #addressBits: 32 | 64;
+  #addressBits: 32 | 64;
   readonly #isCompletion: boolean;
   readonly #stages: Stage[] = [];
   readonly #delaysNs: number[] = [];
@@ -498,6 +505,11 @@ class LegDraft {
   /** The component behind the last stage waits for whole packets. */
   storesWhole(stores: boolean): void {
     this.#stores[this.#stores.length - 1] = stores;
+  }
+
+  /** From here on requests carry another address. */
+  addressed(address: number): void {
+    this.#addressBits = needs64BitHeader(address) ? 64 : 32;
   }
 
   /** From here on packets are no larger. */

@@ -24,7 +24,10 @@ export const optional = <Schema extends z.ZodType>(schema: Schema, description: 
 const CREDITS_MAX = 1e6;
 const creditFields = () => ({
   'posted-headers': optional(credits(CREDITS_MAX), 'Packets of posted writes that fit.'),
-  'posted-data': optional(credits(CREDITS_MAX), 'Their data, in units of 16 bytes.'),
+  'posted-data': optional(
+    credits(CREDITS_MAX),
+    'Their data, in units of 16 bytes. Never less than one largest payload: PCI Express wants that.',
+  ),
   'non-posted-headers': optional(credits(CREDITS_MAX), 'Read requests.'),
   'non-posted-data': optional(credits(CREDITS_MAX), 'Data of non-posted requests (atomics).'),
   'completion-headers': optional(credits(CREDITS_MAX), 'Completions.'),

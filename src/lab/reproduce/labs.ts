@@ -28,8 +28,8 @@ export function acrossRootComplex(platform: string, kind: 'dma-write' | 'dma-rea
     platform,
     `    - ${kind}: card
       ${place}: mem0
-      block: 64K
-      depth: 16
+      block: 4K
+      depth: 64
       pattern: sequential
       area: 64M
 `,
@@ -58,8 +58,8 @@ workload:
   streams:
     - ${kind}: card
       ${place}: mem0
-      block: 64K
-      depth: 16
+      block: 4K
+      depth: 64
       pattern: sequential
       area: 64M
 `;
@@ -81,8 +81,8 @@ workload:
   streams:
     - dma-write: card
       to: mem0
-      block: 64K
-      depth: 16
+      block: 4K
+      depth: 64
       pattern: sequential
       area: 64M
 `;

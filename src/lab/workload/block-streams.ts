@@ -1,5 +1,5 @@
 /** Streams of a drive's driver: reads, writes, both mixed, and copies from one drive to another. */
-import { type BlockTarget, PENDING, type Status, statusName } from '../../access/index.ts';
+import { type BlockTarget, PENDING, STATUS, type Status, statusName } from '../../access/index.ts';
 import { LabError } from '../../base/index.ts';
 import { MachineIndex } from '../../topology/index.ts';
 import type { LabBlockStream, LabCopyStream, LabMixStream } from '../file/index.ts';
@@ -12,6 +12,9 @@ export function open(context: StreamContext, name: string, isReadOnly: boolean):
   const { machine } = context;
   return openLabEnd(machine, findLabEnd(machine, new MachineIndex(machine.machine()), name), { isReadOnly });
 }
+
+/** Until a slot of a copy asks again for a place among the requests of a drive. */
+const AGAIN_PS = 10e6;
 
 /** What a target says of a request that failed. */
 export function story(target: BlockTarget, slot: number, status: Status): string {
@@ -41,6 +44,10 @@ export class BlockStream extends Stream {
   readonly #offsets: Offsets;
   readonly #largestBytes: number;
   readonly #readPercent: number;
+  readonly #at: Float64Array;
+  readonly #isRead: Uint8Array;
+  /** Slots beyond what the drive takes of one user at once, first come, first served. */
+  readonly #parked: number[] = [];
   readonly #copyPsPerByte: number;
   readonly #device: string;
 
@@ -56,6 +63,8 @@ export class BlockStream extends Stream {
     this.#readPercent = kind === 'mix' ? description.readPercent : kind === 'read' ? 100 : 0;
     this.#target = open(context, device, this.#readPercent === 100);
     this.#target.onDone = (slot, status) => this.#done(slot, status);
+    this.#at = new Float64Array(this.slotCount);
+    this.#isRead = new Uint8Array(this.slotCount);
     this.#largestBytes = largestOf(blocks);
     checkSizes(this.#target, this.#largestBytes, description.name);
     const area = Math.min(areaBytes, this.#target.sizeBytes);
@@ -82,9 +91,19 @@ export class BlockStream extends Stream {
 
   protected issue(slot: number, lengthBytes: number): void {
     const { blockBytes } = this.#target;
-    const at = this.#offsets.take(lengthBytes, blockBytes);
-    const isRead =
-      this.#readPercent === 100 || (this.#readPercent > 0 && this.random.below(100) < this.#readPercent);
+    this.#at[slot] = this.#offsets.take(lengthBytes, blockBytes);
+    this.#isRead[slot] =
+      this.#readPercent === 100 || (this.#readPercent > 0 && this.random.below(100) < this.#readPercent)
+        ? 1
+        : 0;
+    this.#send(slot);
+  }
+
+  #send(slot: number): void {
+    const { blockBytes } = this.#target;
+    const at = this.#at[slot]!;
+    const isRead = this.#isRead[slot] === 1;
+    const lengthBytes = this.lengthOf(slot);
     const spanAt = slot * this.#largestBytes;
     this.listener?.onIssued(this, slot, this.#device, isRead, at / blockBytes);
     const status = isRead
@@ -101,6 +120,18 @@ export class BlockStream extends Stream {
   }
 
   #done(slot: number, status: Status): void {
+    if (status === STATUS.FULL) {
+      this.#parked.push(slot);
+      return;
+    }
+    this.#ended(slot, status);
+    const next = this.#parked.shift();
+    if (next !== undefined) {
+      this.#send(next);
+    }
+  }
+
+  #ended(slot: number, status: Status): void {
     if (status >= 0 && this.#copyPsPerByte > 0) {
       // Whether before a write or after a read, it is time of the same thread.
       const donePs = this.work(slot, this.lengthOf(slot) * this.#copyPsPerByte);
@@ -171,18 +202,46 @@ export class CopyStream extends Stream {
     const at = this.#offsets.take(lengthBytes, Math.max(this.#source.blockBytes, this.#target.blockBytes));
     this.#at[slot] = at;
     this.#length[slot] = lengthBytes;
+    this.#read(slot);
+  }
+
+  #read(slot: number): void {
+    const at = this.#at[slot]!;
     this.listener?.onIssued(this, slot, this.#ends.device, true, at / this.#source.blockBytes);
-    const status = this.#source.read(at, this.#place.span, slot * this.#largestBytes, lengthBytes, slot);
+    const status = this.#source.read(
+      at,
+      this.#place.span,
+      slot * this.#largestBytes,
+      this.#length[slot]!,
+      slot,
+    );
     if (status !== PENDING) {
       this.#wasRead(slot, status);
     }
   }
 
+  /** A drive may have room again. */
+  protected override onStep(code: number, slot: number): void {
+    if (code === FIRST_STEP) {
+      this.#read(slot);
+    } else {
+      this.#write(slot);
+    }
+  }
+
   #wasRead(slot: number, status: Status): void {
+    if (status === STATUS.FULL) {
+      this.queue.schedule(this.queue.nowPs + AGAIN_PS, this, FIRST_STEP, slot);
+      return;
+    }
     if (status < 0) {
       this.over(slot, story(this.#source, slot, status));
       return;
     }
+    this.#write(slot);
+  }
+
+  #write(slot: number): void {
     this.listener?.onIssued(this, slot, this.#ends.target, false, this.#at[slot]! / this.#target.blockBytes);
     const written = this.#target.write(
       this.#at[slot]!,
@@ -197,6 +256,10 @@ export class CopyStream extends Stream {
   }
 
   #wasWritten(slot: number, status: Status): void {
+    if (status === STATUS.FULL) {
+      this.queue.schedule(this.queue.nowPs + AGAIN_PS, this, FIRST_STEP + 1, slot);
+      return;
+    }
     this.over(slot, status < 0 ? story(this.#target, slot, status) : null);
   }
 }

@@ -1,6 +1,6 @@
 /** Streams that a function makes by itself, with no driver: DMA to and from memory, and staged transfers between two devices. */
 import { PENDING, type Status } from '../../access/index.ts';
-import { DMA_STATUS, type DmaSink, Memory, TRAFFIC } from '../../fabric/index.ts';
+import { DMA_STATUS, type DmaSink, type FabricFunction, Memory, TRAFFIC } from '../../fabric/index.ts';
 import type { LabDmaStream, LabStageStream } from '../file/index.ts';
 import type { LabMember } from '../machine/index.ts';
 import { hostBytesOf, memberOf, type Place, type Reach, reach, takePlace } from './places.ts';
@@ -19,6 +19,15 @@ export function failureOf(status: Status): string | null {
   }
   const name = Object.entries(DMA_STATUS).find(([, value]) => value === status)?.[0];
   return (name ?? `status ${status}`).toLowerCase().replaceAll('_', ' ');
+}
+
+/**
+ * A posted write that is refused on its way tells nobody; a person who measures wants to know. Null: it arrives.
+ * Reads say by themselves.
+ */
+function refusal(fn: FabricFunction, addr: number, lengthBytes: number): string | null {
+  const { failure } = fn.requester.routeOf(addr, lengthBytes, true, TRAFFIC.DATA);
+  return failure === null ? null : `posted writes do not arrive: ${failure.code.replaceAll('-', ' ')}`;
 }
 
 /** Bytes that requests bring their own data in, or leave what they read: pages of it are shared. */
@@ -81,6 +90,11 @@ export class DmaStream extends Stream implements DmaSink {
     this.#writesDue += this.#writePercent;
     const isWrite = this.#writesDue >= 100;
     this.#writesDue -= isWrite ? 100 : 0;
+    const refused = isWrite && !fn.isGone ? refusal(fn, addr, lengthBytes) : null;
+    if (refused !== null) {
+      this.over(slot, refused);
+      return;
+    }
     const status = fn.isGone
       ? DMA_STATUS.GONE
       : isWrite
@@ -188,6 +202,7 @@ export class StageStream extends Stream implements DmaSink {
       return;
     }
     const copiedPs = this.#overlaps ? this.work(slot, this.#copyPs) : this.queue.nowPs;
+    this.waitedForSoftware(copiedPs + this.#syncPs - this.queue.nowPs);
     this.queue.schedule(copiedPs + this.#syncPs, this, STEP.SYNCED, slot);
   }
 

@@ -66,6 +66,10 @@ export function candidates(machine: LabMachine, streams: readonly Stream[], meas
     busy.push({ what, kind: 'media', utilisation });
   }
   for (const stream of streams) {
+    const waiting = stream.softwarePs / (measuredPs * stream.description.jobs);
+    if (waiting > 0) {
+      stalls.push({ what: `software between the chunks of ${stream.name}`, share: Math.min(1, waiting) });
+    }
     const share = stream.cpuBusyPs / (measuredPs * stream.description.jobs);
     if (share > 0) {
       busy.push({ what: `processor thread of ${stream.name}`, kind: 'cpu', utilisation: Math.min(1, share) });

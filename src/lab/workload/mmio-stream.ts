@@ -19,14 +19,22 @@ export class MmioStream extends Stream implements DmaSink {
   readonly #notBeforePs: Float64Array;
 
   constructor(context: StreamContext, description: LabMmioStream) {
-    super(context, description, { depth: 1, blocks: description.blocks, cpu: 'none' });
+    super(context, description, {
+      // Stores are posted: a core goes on while its write combining buffers have room. Loads are waited for.
+      depth:
+        description.kind === 'mmio-write'
+          ? Math.max(1, Math.floor(STORE_BUFFER_BYTES / largestOf(description.blocks)))
+          : 1,
+      blocks: description.blocks,
+      cpu: 'none',
+    });
     const { memory, areaBytes, blocks, kind } = description;
     this.#isWrite = kind === 'mmio-write';
     this.#place = takePlace(context.machine, memory, null, areaBytes);
     const { span } = this.#place;
     this.#address = span instanceof PeerSpan ? span.address : 0;
     this.#offsets = new Offsets(areaBytes, false, this.random);
-    this.#largestBytes = Math.max(...blocks.map(({ sizeBytes }) => sizeBytes));
+    this.#largestBytes = largestOf(blocks);
     this.#local = Memory.extents(this.#largestBytes * this.slotCount);
     this.#costPsPerByte = this.#isWrite ? 1000 / context.cpu.mmioStoreGBs : 0;
     this.#notBeforePs = new Float64Array(this.slotCount);
@@ -71,4 +79,10 @@ export class MmioStream extends Stream implements DmaSink {
   }
 }
 
+/** Write combining buffers of a core: ten cache lines. */
+const STORE_BUFFER_BYTES = 640;
 const STEP_DONE = 8;
+
+function largestOf(blocks: LabMmioStream['blocks']): number {
+  return Math.max(...blocks.map(({ sizeBytes }) => sizeBytes));
+}

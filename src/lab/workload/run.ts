@@ -6,7 +6,7 @@
  * depend on the pieces.
  */
 import { type EventHandler, PS_PER_MS, type TimerId } from '../../access/index.ts';
-import { assert, LabError } from '../../base/index.ts';
+import { assert, LabError, PeerlaneError } from '../../base/index.ts';
 import { isAbsorbedByCache } from '../../rates/index.ts';
 import type { LabStream, LabWorkload } from '../file/index.ts';
 import { type LabMachine, nameSeed } from '../machine/index.ts';
@@ -66,9 +66,7 @@ export class WorkloadRun implements EventHandler {
     const streams: Stream[] = [];
     try {
       for (const description of workload.streams) {
-        streams.push(
-          makeStream({ ...context, seed: nameSeed(machine.lab.seed, description.name) }, description),
-        );
+        streams.push(setUp({ ...context, seed: nameSeed(machine.lab.seed, description.name) }, description));
       }
     } catch (error) {
       for (const stream of streams) {
@@ -247,6 +245,24 @@ export class WorkloadRun implements EventHandler {
 
 /** For `durationPs` of runs that say nothing. */
 export const DEFAULT_DURATION_PS = 10 * PS_PER_MS;
+
+/** Whatever a stream needs and cannot have is a mistake of the lab, whoever found it. */
+function setUp(context: StreamContext, description: LabStream): Stream {
+  try {
+    return makeStream(context, description);
+  } catch (error) {
+    if (!(error instanceof PeerlaneError) || error instanceof LabError || error.exitStatus === 1) {
+      throw error;
+    }
+    throw new LabError('LAB_STREAM', {
+      message: `stream ${description.name} cannot be set up: ${error.message} (${error.code})`,
+      hint: error.hint ?? 'make the stream or what it uses smaller, or give the device more memory',
+      detail: { stream: description.name, code: error.code },
+      cause: error,
+      exitStatus: 2,
+    });
+  }
+}
 
 function makeStream(context: StreamContext, description: LabStream): Stream {
   switch (description.kind) {

@@ -107,6 +107,7 @@ export abstract class Stream implements EventHandler {
   #inFlight = 0;
   #isStopped = false;
   #busyBeforePs = 0;
+  #softwarePs = 0;
   #fromPs = Number.POSITIVE_INFINITY;
   #untilPs = Number.POSITIVE_INFINITY;
 
@@ -164,6 +165,11 @@ export abstract class Stream implements EventHandler {
     return count !== null || sizeBytes !== null || stopPs !== null;
   }
 
+  /** Picoseconds in which nothing moved because software had to look first, since the measurement began; of all jobs. */
+  get softwarePs(): number {
+    return this.#softwarePs;
+  }
+
   /** Processor time since the measurement began. */
   get cpuBusyPs(): number {
     return this.#busyPs() - this.#busyBeforePs;
@@ -183,6 +189,7 @@ export abstract class Stream implements EventHandler {
     this.#fromPs = fromPs;
     this.#untilPs = untilPs;
     this.#busyBeforePs = this.#busyPs();
+    this.#softwarePs = 0;
   }
 
   /** No request is issued any more; those in flight end. */
@@ -229,6 +236,10 @@ export abstract class Stream implements EventHandler {
   /** Bytes of the request that a slot has under way. */
   protected lengthOf(slot: number): number {
     return this.#sizes[slot]!;
+  }
+
+  protected waitedForSoftware(ps: number): void {
+    this.#softwarePs += ps;
   }
 
   /** Further processor work of a slot's job. @returns when it is done */

@@ -35,7 +35,9 @@ async function runOrRefusal(
   try {
     return await watchedRun(lab, { engine, ...options });
   } catch (error) {
-    if (error instanceof PeerlaneError && REFUSALS.includes(error.code)) {
+    // What a stream was refused stands behind what the run says of it.
+    const code = error instanceof PeerlaneError ? (error.detail.code ?? error.code) : null;
+    if (typeof code === 'string' && REFUSALS.includes(code)) {
       return null;
     }
     throw error;

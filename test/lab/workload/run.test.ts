@@ -251,3 +251,97 @@ describe('the same lab and seed', () => {
     expect(JSON.stringify(await runLab(text, 'tlp', 777))).toBe(JSON.stringify(whole));
   });
 });
+
+describe('what cannot be', () => {
+  const acrossPorts = (time: string): string => `${HEAD}time: ${time}
+below:
+  - dma-engine: card
+    link: gen3 x8
+  - memory: mem0
+    link: gen3 x8
+    bars: {0: 1G}
+workload:
+  duration: 100us
+  warm-up: 10us
+  streams:
+    - dma-write: card
+      to: mem0
+      block: 4K
+      depth: 4
+`;
+
+  it('is not measured as delivered: posted writes that a root complex refuses', async () => {
+    const report = await runLab(acrossPorts('none-supported'));
+    const [stream] = report.streams;
+    expect(stream!.bytes).toBe(0);
+    expect(stream!.failures).toBeGreaterThan(0);
+    expect(stream!.failure).toBe('posted writes do not arrive: policy');
+    expect((await runLab(acrossPorts('amd-zen4'))).streams[0]!.failures).toBe(0);
+  });
+
+  it('is told by the stream that wants it, as a mistake of the lab', async () => {
+    const text = below(`  duration: 1ms
+  streams:
+    - read: nvme1
+      to: nvme0
+      block: 512K
+      depth: 1024
+`);
+    await expect(runLab(text)).rejects.toMatchObject({
+      code: 'LAB_STREAM',
+      exitStatus: 2,
+      message: expect.stringContaining('stream read-nvme1 cannot be set up'),
+    });
+  });
+
+  it('waits for room in the queues of a drive', async () => {
+    const report = await runLab(
+      below(`  duration: 2ms
+  warm-up: 500us
+  streams:
+    - read: nvme1
+      block: 512
+      depth: 64
+      jobs: 8
+      area: 64M
+`),
+    );
+    expect(report.streams[0]!.failures).toBe(0);
+    expect(report.streams[0]!.requests).toBeGreaterThan(500);
+  });
+
+  it('has room for one packet, however few credits the lab gives', async () => {
+    const report = await runLab(
+      below(
+        `  duration: 200us
+  warm-up: 20us
+  streams:
+    - dma-write: gpu0
+      to: host
+      block: 4K
+`,
+        'cpu: intel\ntime: {credits: {posted-data: 1, completion-data: 1}}',
+      ),
+    );
+    expect(report.streams[0]!.requests).toBeGreaterThan(0);
+  });
+
+  it('names the software between the chunks of a staged transfer', async () => {
+    const report = await runLab(`${HEAD}cpu: amd
+below:
+  - gpu: gpu0
+    link: gen4 x16
+  - gpu: gpu1
+    link: gen4 x16
+workload:
+  duration: 2ms
+  warm-up: 100us
+  streams:
+    - stage: gpu0
+      to: gpu1
+      chunk: 64K
+      sync: 100us
+`);
+    expect(report.limiter.what).toBe('software between the chunks of stage-gpu0');
+  });
+});
