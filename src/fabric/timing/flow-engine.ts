@@ -237,6 +237,7 @@ export class FlowEngine implements TransportEngine, EventHandler {
     flow.shape = shape;
     flow.route.share.costs = shape.costs;
     flow.route.share.turns = shape.turns;
+    flow.route.share.holds = shape.holds;
     this.#markDirty();
   }
 

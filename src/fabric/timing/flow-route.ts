@@ -1,11 +1,13 @@
 /** A path as the flow engine sees it: the resources it crosses, where it stands in their trees, shapes of its requests. */
 
+import { type Crossing, WaitQueue } from './flow-queue.ts';
 import {
   classOf,
   makeShape,
   type Shape,
   type Train,
   timeShape,
+  trainCreditPart,
   trainCreditPs,
   trainOccupancyPs,
 } from './flow-shape.ts';
@@ -16,12 +18,9 @@ import type { Stage } from './stage.ts';
 /** Shapes kept for a path; workloads with more lengths and alignments work them out again. */
 const SHAPES_MAX = 256;
 
-// Keys of a place in a tree: which stage, which flow. One lane for all completions of a completer.
+// Keys of a place in a tree: which stage, which flow.
 const STAGE_KEY = 0;
 const FLOW_KEY = 1;
-const COMPLETIONS_KEY = -1;
-/** Requests under way of a flow without a limit, where their number decides. */
-const UNLIMITED_SLOTS = 1024;
 
 /** All resources of the machine, made when a path first crosses them. */
 export class ResourceTable {
@@ -29,6 +28,7 @@ export class ResourceTable {
   readonly #credits: Resource[] = [];
   readonly #tags = new Map<number, Resource>();
   readonly #gates = new Map<Gate, Resource>();
+  readonly #queues: Map<number, WaitQueue>[] = [];
   readonly isWeighted: boolean;
   #flows = 0;
 
@@ -71,6 +71,20 @@ export class ResourceTable {
       this.#gates.set(gate, resource);
     }
     return resource;
+  }
+
+  queue(from: Stage, to: Stage): WaitQueue {
+    let queues = this.#queues[from.id];
+    if (queues === undefined) {
+      queues = new Map();
+      this.#queues[from.id] = queues;
+    }
+    let queue = queues.get(to.id);
+    if (queue === undefined) {
+      queue = new WaitQueue();
+      queues.set(to.id, queue);
+    }
+    return queue;
   }
 
   nextFlow(): number {
@@ -129,7 +143,7 @@ export class Route {
     this.slots = !isRequest
       ? Number.POSITIVE_INFINITY
       : Math.min(tags, path.gate?.requestsMax ?? Number.POSITIVE_INFINITY);
-    this.share = new ShareFlow(draft.entries);
+    this.share = new ShareFlow(draft.entries, draft.crossings);
   }
 
   /** The shape of a request, its costs those of the stages' rates at `version`. */
@@ -161,8 +175,9 @@ export class Route {
     }
     shape.version = version;
     timeShape(shape, this.path);
-    const { costs, turns } = shape;
+    const { costs, turns, holds } = shape;
     costs.fill(0);
+    holds.fill(0);
     turns.fill(0);
     shape.unitPs = 0;
     this.#charge(shape, shape.request, this.#request, classOf(this.path, false));
@@ -172,10 +187,12 @@ export class Route {
     if (this.#tagEntry >= 0) {
       costs[this.#tagEntry] = shape.roundTripPs / this.path.limits.tags;
       turns[this.#tagEntry] = 1;
+      holds[this.#tagEntry] = 1 / this.path.limits.tags;
     }
     if (this.#gateEntry >= 0) {
       costs[this.#gateEntry] = shape.roundTripPs / this.path.gate!.requestsMax;
       turns[this.#gateEntry] = 1;
+      holds[this.#gateEntry] = 1 / this.path.gate!.requestsMax;
     }
     for (let e = 0; e < costs.length; e++) {
       if (this.share.entries[e]!.resource.kind === 'stage') {
@@ -185,7 +202,7 @@ export class Route {
   }
 
   #charge(shape: Shape, train: Train, entries: LegEntries, packetClass: number): void {
-    const { costs, turns, units } = shape;
+    const { costs, turns, holds, units } = shape;
     for (let j = 0; j < train.leg.stages.length; j++) {
       const stage = train.leg.stages[j]!;
       const own = entries.occupancy[j]!;
@@ -195,6 +212,7 @@ export class Route {
       if (credits >= 0) {
         costs[credits]! += trainCreditPs(train, j, packetClass) / units;
         turns[credits]! += train.packets / units;
+        holds[credits]! += trainCreditPart(train, j, packetClass) / units;
       }
       const acks = entries.acks[j]!;
       if (acks >= 0) {
@@ -208,6 +226,7 @@ export class Route {
 /** Collects the entries of a route; one for each resource, however often the path crosses it. */
 class RouteDraft {
   readonly entries: ShareEntry[] = [];
+  readonly crossings: Crossing[] = [];
   readonly #path: TimedPath;
   readonly #table: ResourceTable;
   readonly #flow: number;
@@ -224,16 +243,14 @@ class RouteDraft {
     const made: LegEntries = { occupancy: [], credits: [], acks: [] };
     for (const [position, stage] of leg.stages.entries()) {
       const own = this.#table.stage(stage);
-      made.occupancy.push(
-        this.#add(own, this.#leaf(own, leg, legIndex, position), legIndex, position, position),
-      );
+      made.occupancy.push(this.#add(own, this.#leaf(own, leg, position), legIndex, position, position));
       const credits = hasCredits(stage, packetClass) ? this.#table.credits(stage, packetClass) : null;
       made.credits.push(
         credits === null
           ? -1
           : this.#add(
               credits,
-              this.#leaf(credits, leg, legIndex, position),
+              this.#leaf(credits, leg, position),
               legIndex,
               position,
               reachOf(leg, position, packetClass),
@@ -241,6 +258,15 @@ class RouteDraft {
       );
       const hasAcks = stage.reverse !== null && stage.ackEveryBytes < Number.POSITIVE_INFINITY;
       made.acks.push(hasAcks ? this.#add(this.#table.stage(stage.reverse!), null, -1, -1, -1) : -1);
+    }
+    for (let position = 1; position < leg.stages.length; position++) {
+      this.crossings.push({
+        queue: this.#table.queue(leg.stages[position - 1]!, leg.stages[position]!),
+        packetClass,
+        stage: made.occupancy[position]!,
+        credits: made.credits[position]!,
+        buffers: made.credits[position - 1]!,
+      });
     }
     return made;
   }
@@ -261,20 +287,13 @@ class RouteDraft {
     return index;
   }
 
-  /** Back through the stages before it to the lane: each path has one, completions of a completer have one together. */
-  #leaf(resource: Resource, leg: Leg, legIndex: number, position: number): ShareNode {
+  /** Back through the stages before it to the lane: each path has one, requests and completions alike. */
+  #leaf(resource: Resource, leg: Leg, position: number): ShareNode {
     let node = resource.root;
     for (let i = position - 1; i >= 0; i--) {
       const stage = leg.stages[i]!;
       node = node.child(stage.id * 2 + STAGE_KEY, this.#table.isWeighted ? stage.weight : 1);
     }
-    if (legIndex === 0) {
-      return node.child(this.#flow, 1);
-    }
-    // First come first served: who has more requests under way has more of the queue.
-    const path = this.#path;
-    const slots = Math.min(path.limits.tags, path.gate?.requestsMax ?? UNLIMITED_SLOTS, UNLIMITED_SLOTS);
-    const chunks = Math.max(1, path.requestBytes / path.completionBytes);
-    return node.child(COMPLETIONS_KEY, 1).child(this.#flow, slots * Math.min(chunks, UNLIMITED_SLOTS));
+    return node.child(this.#flow, 1);
   }
 }

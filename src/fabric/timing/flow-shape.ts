@@ -40,6 +40,8 @@ export interface Shape {
   /** By entry of the route. */
   readonly costs: Float64Array;
   readonly turns: Float64Array;
+  /** By entry of credits and slots: the part of all of them that a unit keeps. */
+  readonly holds: Float64Array;
   /** Starts of the first packet, by stage, from the moment of sending. */
   requestTimes: LegTimes;
   /** From the start of the completions. Null for writes. */
@@ -100,6 +102,7 @@ export function makeShape(path: TimedPath, addr: number, lengthBytes: number, en
     version: -1,
     costs: new Float64Array(entries),
     turns: new Float64Array(entries),
+    holds: new Float64Array(entries),
     requestTimes: none,
     completionTimes: null,
     idlePs: 0,
@@ -188,6 +191,22 @@ export function trainCreditPs(train: Train, index: number, packetClass: number):
     total += count * loop * Math.max(pieces / headers, units === 0 ? 0 : units / data);
   }
   return total;
+}
+
+/** The part of all credits of stage `index` that the packets of a train keep, together. */
+export function trainCreditPart(train: Train, index: number, packetClass: number): number {
+  const { leg } = train;
+  const { credits } = leg.stages[index]!;
+  if (credits === null) {
+    return 0;
+  }
+  let part = 0;
+  for (const { payloadBytes, count } of train.runs) {
+    const units = Math.ceil(payloadBytes / CREDIT_UNIT_BYTES);
+    const headers = piecesAt(leg, index, payloadBytes) / credits.headers[packetClass]!;
+    part += count * Math.max(headers, units === 0 ? 0 : units / credits.data[packetClass]!);
+  }
+  return part;
 }
 
 export function classOf(path: TimedPath, isCompletion: boolean): number {

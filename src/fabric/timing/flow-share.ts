@@ -11,6 +11,9 @@
  * gets more turns there than that flow: filling the credits of a stage stops where the first such flow has what it can use. The
  * tags of a source are given in turns as well: a read that is slow elsewhere ends up with most of them, and the others wait.
  *
+ * Where reads take part, time spent in queues matters too, because tags and buffers are held for it: `flow-queue.ts`. There the
+ * cost of credits and tags includes the waits of that moment, and nothing else has to be said about full buffers.
+ *
  * Over all resources this is a fixed point: what a flow can use at one is the least of what the others offer it. Each round
  * fills every contested resource in order with the offers of that moment (Charny's distributed max-min); rounds end when no
  * rate moves. With full buffers a few machines in a thousand never rest; there, after `ROUNDS`, the mean of the last ones
@@ -18,7 +21,8 @@
  * the capacity. The order is fixed, hence the result too.
  */
 import { assert } from '../../base/index.ts';
-import type { Stage } from './stage.ts';
+import type { Crossing, WaitQueue } from './flow-queue.ts';
+import { CLASS, type Stage } from './stage.ts';
 
 const ROUNDS = 60;
 /** Rounds that are asked to be exact, and to go the whole way. */
@@ -28,10 +32,20 @@ const REST_EXACT = 1e-9;
 const REST_LATE = 1e-5;
 /** Where rates never rest, the mean of the rounds after this one counts. */
 const MEAN_FROM = 30;
+/** Rounds of shares and waits together, and when they are at rest. */
+const BALANCE_ROUNDS = 500;
+const BALANCED = 1e-5;
+/** Steps of waits get shorter from a round on: what each queue lets through depends on the others. */
+const GAIN = 0.1;
+const GAIN_ROUNDS = 300;
+/** Where shares and waits never rest, the mean of the rounds after this one counts. */
+const BALANCE_MEAN_FROM = 375;
 /** Levels this near to each other are the same, where buffers are full. */
 const TIE = 1e-3;
 /** Buffers that fill by less than this part in a loop of credits (400 ns) take longer than a flow is looked at (1 ms). */
 const FILLED_A_LOOP = 4e-4;
+/** Shorter waits are not named as what limits a flow. */
+const NAMED_FROM_PS = 100_000;
 /** Units a picosecond of a flow that nothing limits. */
 const RATE_MAX = 1e6;
 /** Acknowledgements never take more of a stage than this part. */
@@ -104,6 +118,9 @@ export class ShareFlow {
   /** By entry: picoseconds a unit, and arbitrated packets a unit. */
   costs: Float64Array;
   turns: Float64Array;
+  /** By entry of credits and slots: the part of all of them that a unit keeps. */
+  holds: Float64Array;
+  readonly crossings: readonly Crossing[];
   /** Units a picosecond. */
   rate = 0;
   /** The entry that limits it. */
@@ -111,6 +128,8 @@ export class ShareFlow {
 
   // Scratch of a solution.
   sum = 0;
+  /** Costs with the time in queues. */
+  readonly loaded: Float64Array;
   alone = 0;
   aloneEntry = 0;
   readonly offers: Float64Array;
@@ -120,8 +139,11 @@ export class ShareFlow {
   /** Height of the water at which it was taken out; below zero: still growing. */
   outAt = 0;
 
-  constructor(entries: readonly ShareEntry[]) {
+  constructor(entries: readonly ShareEntry[], crossings: readonly Crossing[] = []) {
     this.entries = entries;
+    this.crossings = crossings;
+    this.holds = new Float64Array(entries.length);
+    this.loaded = new Float64Array(entries.length);
     this.costs = new Float64Array(entries.length);
     this.turns = new Float64Array(entries.length);
     this.offers = new Float64Array(entries.length);
@@ -225,30 +247,80 @@ function shareOf(leaf: ShareNode): number {
   return share;
 }
 
+/** Costs with the waits of this moment. */
+function load(flow: ShareFlow): void {
+  const { loaded, holds, costs, entries } = flow;
+  loaded.set(costs);
+  let all = 0;
+  for (const { queue, packetClass, buffers } of flow.crossings) {
+    const wait = queue.waitOf(packetClass);
+    all += wait;
+    if (buffers >= 0) {
+      loaded[buffers]! += holds[buffers]! * wait;
+    }
+  }
+  let most = 1 / RATE_MAX;
+  for (let e = 0; e < entries.length; e++) {
+    if (entries[e]!.resource.kind === 'slots') {
+      loaded[e]! += holds[e]! * all;
+    }
+    if (loaded[e]! > most) {
+      most = loaded[e]!;
+      flow.aloneEntry = e;
+    }
+  }
+  flow.alone = 1 / most;
+}
+
+/** Who waits in a queue is limited by the stage behind it, whatever it is that is used up meanwhile. */
+function nameQueue(flow: ShareFlow): void {
+  let longest = 0;
+  const { kind } = flow.entries[flow.limiter]!.resource;
+  for (const { queue, packetClass, stage } of flow.crossings) {
+    const wait = queue.waitOf(packetClass);
+    if (kind !== 'stage' && wait > longest && wait > NAMED_FROM_PS) {
+      longest = wait;
+      flow.limiter = stage;
+    }
+  }
+}
+
 export class ShareSolver {
   #round = 0;
   readonly #contested: Resource[] = [];
+  readonly #queues: WaitQueue[] = [];
+  #queueRound = 0;
+  /** Queues have waits, and credits and tags are taken for as long as those are. */
+  #isQueueing = false;
   /** Rounds of the last solution, for tests. */
   rounds = 0;
 
   /** Sets `rate` and `limiter` of all flows; flows not named here take nothing. */
   solve(flows: readonly ShareFlow[]): void {
+    for (const flow of flows) {
+      flow.loaded.set(flow.costs);
+    }
     this.#collect(flows);
     this.rounds = 0;
+    this.#isQueueing =
+      this.#contested.length > 0 &&
+      flows.some((flow) => flow.entries.some(({ resource }) => resource.kind === 'slots'));
+    if (this.#isQueueing) {
+      this.#balance(flows);
+    } else {
+      this.#fillAll(flows);
+    }
+    this.#trim(flows);
+  }
+
+  #fillAll(flows: readonly ShareFlow[]): void {
     let isMoving = this.#contested.length > 0;
     while (isMoving && this.rounds < ROUNDS) {
       this.rounds++;
       const isEarly = this.rounds <= EXACT_ROUNDS;
-      const step = isEarly ? 1 : 0.5;
       const rest = isEarly ? REST_EXACT : REST_LATE;
-      for (const resource of this.#contested) {
-        this.#fill(resource, step);
-      }
-      isMoving = false;
+      isMoving = this.#fillOnce(flows, isEarly ? 1 : 0.5) > rest;
       for (const flow of flows) {
-        const before = flow.rate;
-        findLimiter(flow);
-        isMoving ||= Math.abs(flow.rate - before) > rest * before;
         flow.sum = this.rounds > MEAN_FROM ? flow.sum + flow.rate : 0;
       }
     }
@@ -257,7 +329,139 @@ export class ShareSolver {
         flow.rate = flow.sum / (ROUNDS - MEAN_FROM);
       }
     }
-    this.#trim(flows);
+  }
+
+  /** @returns the largest change of a rate, as a part of it */
+  #fillOnce(flows: readonly ShareFlow[], step: number): number {
+    for (const resource of this.#contested) {
+      this.#fill(resource, step);
+    }
+    let most = 0;
+    for (const flow of flows) {
+      const before = flow.rate;
+      findLimiter(flow);
+      most = Math.max(most, Math.abs(flow.rate - before) / before);
+    }
+    return most;
+  }
+
+  /** Shares and waits at once; see `flow-queue.ts`. */
+  #balance(flows: readonly ShareFlow[]): void {
+    for (const flow of flows) {
+      for (const { queue } of flow.crossings) {
+        queue.waitsPs.fill(0);
+      }
+    }
+    let moved = 1;
+    while (this.rounds < BALANCE_ROUNDS && moved > BALANCED) {
+      this.rounds++;
+      moved = this.#fillOnce(flows, 1);
+      moved = Math.max(moved, this.#fillOnce(flows, 1));
+      moved = Math.max(moved, this.#wait(flows, Math.min(GAIN, (GAIN * GAIN_ROUNDS) / this.rounds)));
+      for (const flow of flows) {
+        load(flow);
+        flow.sum = this.rounds > BALANCE_MEAN_FROM ? flow.sum + flow.rate : 0;
+      }
+    }
+    for (const flow of flows) {
+      if (moved > BALANCED) {
+        flow.rate = flow.sum / (BALANCE_ROUNDS - BALANCE_MEAN_FROM);
+      }
+      nameQueue(flow);
+    }
+  }
+
+  /** One step of all queues. */
+  #wait(flows: readonly ShareFlow[], gain: number): number {
+    this.#queues.length = 0;
+    const round = ++this.#queueRound;
+    for (const resource of this.#contested) {
+      resource.load = 0;
+    }
+    for (const flow of flows) {
+      for (let e = 0; e < flow.entries.length; e++) {
+        const { resource } = flow.entries[e]!;
+        if (resource.isContested && resource.round === this.#round) {
+          resource.load += flow.loaded[e]! * flow.rate;
+        }
+      }
+    }
+    for (const flow of flows) {
+      for (const crossing of flow.crossings) {
+        const { queue } = crossing;
+        if (queue.round !== round) {
+          queue.begin(round);
+          this.#queues.push(queue);
+        }
+        if (crossing.packetClass === CLASS.POSTED && crossing.buffers < 0) {
+          // Nothing makes its sender wait: the queue has no end.
+          continue;
+        }
+        this.#ask(flow, crossing, CLASS.POSTED);
+        if (crossing.credits >= 0 && crossing.packetClass !== CLASS.POSTED) {
+          this.#ask(flow, crossing, crossing.packetClass);
+        }
+      }
+    }
+    let most = 0;
+    for (const queue of this.#queues) {
+      most = Math.max(most, queue.step(gain));
+    }
+    return most;
+  }
+
+  /** What a flow could send through a queue if it were not held back there, and what it may. */
+  #ask(flow: ShareFlow, { queue, packetClass, stage, credits, buffers }: Crossing, held: number): void {
+    const withCredits = held === packetClass && credits >= 0;
+    const withStage = held === CLASS.POSTED;
+    let could = Number.POSITIVE_INFINITY;
+    let at = -1;
+    const { leg, position } = flow.entries[stage]!;
+    const reach = credits < 0 ? position : flow.entries[credits]!.reach;
+    for (let e = 0; e < flow.entries.length; e++) {
+      const entry = flow.entries[e]!;
+      // What limits it further on does so by tags that wait there, and by credits here once those are used up.
+      const isBehind = entry.leg === leg && entry.position > position && entry.position <= reach;
+      if (e === stage || e === credits || isBehind || flow.loaded[e] === 0) {
+        continue;
+      }
+      const offer = Math.min(flow.offers[e]!, 1 / flow.loaded[e]!);
+      if (offer < could) {
+        could = offer;
+        at = e;
+      }
+    }
+    // The other of the two holds it back as much as anything else.
+    if (!withStage) {
+      could = Math.min(could, flow.offers[stage]!, 1 / flow.loaded[stage]!);
+    }
+    if (!withCredits && credits >= 0) {
+      could = Math.min(could, flow.offers[credits]!, 1 / flow.loaded[credits]!);
+    }
+    let may = could;
+    let left = Number.POSITIVE_INFINITY;
+    const cost = flow.costs[stage]!;
+    if (withStage) {
+      may = Math.min(may, flow.offers[stage]!, 1 / flow.loaded[stage]!);
+      const { resource } = flow.entries[stage]!;
+      left =
+        resource.isContested && resource.round === this.#round ? 1 - resource.load : 1 - cost * flow.rate;
+    }
+    if (withCredits) {
+      may = Math.min(may, flow.offers[credits]!, 1 / flow.loaded[credits]!);
+      const { resource } = flow.entries[credits]!;
+      const free =
+        resource.isContested && resource.round === this.#round
+          ? 1 - resource.load
+          : 1 - flow.loaded[credits]! * flow.rate;
+      left = Math.min(left, (free / flow.loaded[credits]!) * cost);
+    }
+    queue.could[held]! += could * cost;
+    queue.may[held]! += may * cost;
+    queue.left[held] = Math.min(queue.left[held]!, left);
+    if (at >= 0 && (at === buffers || flow.entries[at]!.resource.kind === 'slots')) {
+      queue.slope[held]! += (could * cost * flow.holds[at]!) / flow.loaded[at]!;
+    }
   }
 
   /** Which resources can be too small, and what each flow could have by itself. */
@@ -268,8 +472,8 @@ export class ShareSolver {
       let most = 1 / RATE_MAX;
       flow.aloneEntry = 0;
       for (let e = 0; e < flow.entries.length; e++) {
-        if (flow.costs[e]! > most) {
-          most = flow.costs[e]!;
+        if (flow.loaded[e]! > most) {
+          most = flow.loaded[e]!;
           flow.aloneEntry = e;
         }
       }
@@ -278,7 +482,7 @@ export class ShareSolver {
       flow.limiter = flow.aloneEntry;
       flow.offers.fill(Number.POSITIVE_INFINITY);
       for (let e = 0; e < flow.entries.length; e++) {
-        const cost = flow.costs[e]!;
+        const cost = flow.loaded[e]!;
         if (cost === 0) {
           continue;
         }
@@ -312,7 +516,7 @@ export class ShareSolver {
       const leaf = flow.entries[entries[i]!]!.leaf;
       if (leaf === null || flow.turns[entries[i]!] === 0) {
         flow.outAt = Number.POSITIVE_INFINITY;
-        preempted += flow.costs[entries[i]!]! * leastOffer(flow, -1);
+        preempted += flow.loaded[entries[i]!]! * leastOffer(flow, -1);
         continue;
       }
       flow.demand = leastOffer(flow, entries[i]!);
@@ -333,7 +537,7 @@ export class ShareSolver {
         if (flow.outAt < 0) {
           const e = entries[i]!;
           flow.speed = shareOf(flow.entries[e]!.leaf!) / flow.turns[e]!;
-          costRate += flow.speed * flow.costs[e]!;
+          costRate += flow.speed * flow.loaded[e]!;
           height = Math.min(height, (flow.demand - flow.level) / flow.speed);
         }
       }
@@ -350,7 +554,7 @@ export class ShareSolver {
             flow.outAt = water;
             leave(flow.entries[entries[i]!]!.leaf!);
             growing--;
-            isStopped ||= isStalledAt(flow, entries[i]!);
+            isStopped ||= this.#isStalled(flow, entries[i]!);
           } else {
             flow.level = grown;
           }
@@ -363,14 +567,14 @@ export class ShareSolver {
       let offer = Number.POSITIVE_INFINITY;
       if (flow.outAt < 0) {
         // Who has nearly what he can use is as much the reason as who was first: no swinging between two that are equal.
-        const isReason = isStopped && flow.level >= flow.demand * (1 - TIE) && isStalledAt(flow, e);
+        const isReason = isStopped && flow.level >= flow.demand * (1 - TIE) && this.#isStalled(flow, e);
         offer = isReason ? Number.POSITIVE_INFINITY : flow.level;
         leave(flow.entries[e]!.leaf!);
       } else if (flow.outAt < Number.POSITIVE_INFINITY) {
         // It has all it can use. Would it use more, it had this: the water above it, or what nobody took.
         const above = (water - flow.outAt) * flow.speed;
-        offer = flow.level + (isStopped ? above : Math.max(above, left / flow.costs[e]!));
-        if (isStopped && isStalledAt(flow, e)) {
+        offer = flow.level + (isStopped ? above : Math.max(above, left / flow.loaded[e]!));
+        if (isStopped && this.#isStalled(flow, e)) {
           offer = Number.POSITIVE_INFINITY;
         }
       }
@@ -381,11 +585,16 @@ export class ShareSolver {
     assert(resource.root.live === 0, 'a flow was left in the tree of shares');
   }
 
+  /** With waits the cost of credits says how full they are. */
+  #isStalled(flow: ShareFlow, e: number): boolean {
+    return (!this.#isQueueing || flow.entries[e]!.resource.kind === 'slots') && isStalledAt(flow, e);
+  }
+
   #trim(flows: readonly ShareFlow[]): void {
     for (const resource of this.#contested) {
       resource.load = 0;
       for (let i = 0; i < resource.flows.length; i++) {
-        resource.load += resource.flows[i]!.costs[resource.entries[i]!]! * resource.flows[i]!.rate;
+        resource.load += resource.flows[i]!.loaded[resource.entries[i]!]! * resource.flows[i]!.rate;
       }
     }
     for (const flow of flows) {

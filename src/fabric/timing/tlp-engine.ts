@@ -471,8 +471,10 @@ export class TlpEngine implements TransportEngine, EventHandler {
 
   #takeTag(lane: Queue, state: PathState): boolean {
     const { source, gate, path } = state;
-    if (source.tagsUsed >= path.limits.tags) {
-      this.#await(lane, source.waiting);
+    const isBehind = !lane.hasTag && source.waitingForTag.length > 0;
+    if (isBehind || source.tagsUsed >= path.limits.tags) {
+      lane.hasTag = false;
+      this.#await(lane, source.waitingForTag);
       if (source.tagStallSincePs < 0) {
         source.tagStallSincePs = this.#queue.nowPs;
       }
@@ -488,6 +490,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
       }
       gate.used++;
     }
+    lane.hasTag = false;
     source.tagsUsed++;
     source.tagsUsedMax = Math.max(source.tagsUsedMax, source.tagsUsed);
     return true;
@@ -785,7 +788,12 @@ export class TlpEngine implements TransportEngine, EventHandler {
       source.tagStallPs += nowPs - source.tagStallSincePs;
       source.tagStallSincePs = -1;
     }
-    this.#release(source.waiting);
+    const lane = source.waitingForTag.shift();
+    if (lane !== undefined) {
+      lane.isWaiting = false;
+      lane.hasTag = true;
+      this.#serve(lane.stage);
+    }
     if (gate !== null) {
       gate.used--;
       if (gate.stallSincePs >= 0) {
@@ -814,7 +822,8 @@ export class TlpEngine implements TransportEngine, EventHandler {
       [
         first?.lane(`${packetClass} ${path.source} data ${number}`, packetClass) ?? null,
         first?.lane(`${packetClass} ${path.source} control`, packetClass) ?? null,
-        completion?.stages[0]?.lane('completions', CLASS.COMPLETION) ?? null,
+        // Completions of different requests may pass each other: a blocked requester does not block the others.
+        completion?.stages[0]?.lane(`completions ${number}`, CLASS.COMPLETION) ?? null,
       ],
     );
     this.#paths.set(path, state);

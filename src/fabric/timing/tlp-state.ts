@@ -78,8 +78,10 @@ export class SourceState {
   readonly tags = new Pool();
   /** Posted requests that nobody has seen yet, of a source that waits for them. */
   postedUnseen = 0;
-  /** Lanes that had no tag, or had to wait for a posted request. */
+  /** Lanes that had to wait for a posted request. */
   readonly waiting: Queue[] = [];
+  /** Lanes that had no tag: who has waited longest has the next one. */
+  readonly waitingForTag: Queue[] = [];
   tagStallSincePs = -1;
   tagStallPs = 0;
   orderStallSincePs = -1;
@@ -153,6 +155,8 @@ export class Queue {
   /** Turns it has left where the stage is weighted. */
   turns = 0;
   isWaiting = false;
+  /** A tag that came back is this lane's. */
+  hasTag = false;
 
   constructor(stage: StageState, weight: number, isLane: boolean, packetClass: PacketClass) {
     this.stage = stage;

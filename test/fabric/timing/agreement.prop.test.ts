@@ -7,8 +7,8 @@
  *
  * - A buffer that fills so slowly that it is neither empty nor full for the whole run (a stream that is a few parts in a hundred
  *   slower behind a stage than in front of it) is one or the other for the flow engine: a few fabrics in a hundred.
- * - Reads that compete share by how many of them wait where (first come first served among the completions of a completer,
- *   tags held by the slow for the quick). Here readers have a source and a completer of their own.
+ * - Reads that compete for buffers: how long each waits where, and what it holds meanwhile, is a balance that the flow engine
+ *   finds on most fabrics and not on all. Readers that share a trunk, with all else their own, always agree.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -108,6 +108,24 @@ describe('both engines', () => {
         }
       }
       expect(apart.length, apart.join('; ')).toBeLessThanOrEqual(Math.ceil(RUNS * 0.05));
+    },
+    HANGS_MS,
+  );
+
+  it.each([
+    ['reads', false, 0.4],
+    ['both', false, 0.3],
+  ] as const)(
+    'agree on contending %s, shared sources %s, within 5 %% on most fabrics',
+    (kinds, sharesSources, apartMax) => {
+      const apart: string[] = [];
+      for (let seed = SEED; seed < SEED + RUNS; seed++) {
+        const part = difference(() => steadyFabric(seed, { kinds, sharesSources }));
+        if (part > 0.05) {
+          apart.push(`seed ${seed}: ${(part * 100).toFixed(1)} %`);
+        }
+      }
+      expect(apart.length, apart.join('; ')).toBeLessThanOrEqual(Math.ceil(RUNS * apartMax));
     },
     HANGS_MS,
   );
