@@ -10,7 +10,7 @@ import {
   type SideResult,
 } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
-import type { TimeOptions } from '../lab/time-options.ts';
+import { refuseLabOptions, type TimeOptions } from '../lab/time-options.ts';
 import { openMachine } from '../machine-input.ts';
 import { formatBytes } from '../render/style.ts';
 import { formatRate, latencyTable, ProgressLine } from '../render/transfer.ts';
@@ -67,33 +67,12 @@ export async function runBench(options: BenchCommandOptions, io: Io): Promise<nu
     }
     return (await import('./bench-lab.ts')).benchLab(source, options, io);
   }
-  refuseTimeOptions(options);
+  refuseLabOptions('bench', options, { after: options.cpu === undefined ? null : '--cpu' });
   const machine = await transferMachineOf(source, options, 'bench', io);
   try {
     return await benchOn(machine, options, io);
   } finally {
     machine.close();
-  }
-}
-
-/** @throws {UsageError} USAGE_LAB_ONLY */
-function refuseTimeOptions(options: BenchCommandOptions): void {
-  const given =
-    options.engine !== undefined
-      ? '--engine'
-      : options.cpu !== undefined
-        ? '--cpu'
-        : options.trace !== undefined
-          ? '--trace'
-          : options.pcap !== undefined
-            ? '--pcap'
-            : null;
-  if (given !== null) {
-    throw new UsageError('USAGE_LAB_ONLY', {
-      message: `${given} is for labs, and this bench is on the real machine`,
-      hint: 'name the lab: peerlane lab FILE.yaml bench',
-      detail: { option: given, command: 'bench' },
-    });
   }
 }
 

@@ -2,7 +2,7 @@
 import { UsageError } from '../../base/index.ts';
 import type { CopyResult, RouteChoice } from '../../orchestrators/index.ts';
 import type { Io } from '../io.ts';
-import type { TimeOptions } from '../lab/time-options.ts';
+import { refuseLabOptions, type TimeOptions } from '../lab/time-options.ts';
 import type { TraceFiles } from '../lab/trace-files.ts';
 import { formatBytes, printable } from '../render/style.ts';
 import { trafficLines } from '../render/traffic.ts';
@@ -56,7 +56,7 @@ export async function runCopy(options: CopyCommandOptions, io: Io): Promise<numb
     options.untimed === true ? null : { engine: options.engine ?? 'auto', blockBytes: options.chunk };
   const machine = await openTransferMachine(options, 'copy', io, timing);
   if (machine.simulation === null) {
-    refuseTimeOptions(options);
+    refuseLabOptions('copy', options, { before: options.untimed === true ? '--untimed' : null });
   }
   let files: TraceFiles | null = null;
   try {
@@ -85,27 +85,6 @@ function checkTimeOptions(options: CopyCommandOptions): void {
     throw new UsageError('USAGE_ENGINE', {
       message: '--engine says how time passes, and --untimed that it does not',
       hint: 'give one of them',
-    });
-  }
-}
-
-/** @throws {UsageError} USAGE_LAB_ONLY */
-function refuseTimeOptions(options: CopyCommandOptions): void {
-  const given =
-    options.untimed === true
-      ? '--untimed'
-      : options.engine !== undefined
-        ? '--engine'
-        : options.trace !== undefined
-          ? '--trace'
-          : options.pcap !== undefined
-            ? '--pcap'
-            : null;
-  if (given !== null) {
-    throw new UsageError('USAGE_LAB_ONLY', {
-      message: `${given} is for labs, and this copy is on the real machine`,
-      hint: 'name the lab: peerlane lab FILE.yaml copy',
-      detail: { option: given, command: 'copy' },
     });
   }
 }

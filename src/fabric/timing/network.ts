@@ -11,7 +11,7 @@ import {
   type DeviceTiming,
   DLLP_BYTES,
   dramUsableGBs,
-  FLIT_BYTES,
+  flitNs,
   generationOf,
   isFlitLink,
   type LinkSpeed,
@@ -382,7 +382,7 @@ export class Network {
         ackBytes: 2 * DLLP_BYTES,
         bitErrorRate: timing?.bitErrorRate ?? this.options.bitErrorRate ?? 0,
         replayPs: 2 * (latency.propagationNs + latency.pinNs) * PS_PER_NS,
-        flitPs: isFlit ? (FLIT_BYTES / raw) * PS_PER_NS : 0,
+        flitPs: flitNs(speed) * PS_PER_NS,
         weight: timing?.weight ?? 1,
       });
     };

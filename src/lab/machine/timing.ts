@@ -1,12 +1,6 @@
 /** From what a lab file says of time, and the presets of `rates` for all that it does not say, to what the machine is built with. */
 import type { MediaTimingOptions } from '../../devices/index.ts';
-import type {
-  CreditCounts,
-  EngineName,
-  FabricFunction,
-  FabricTimingOptions,
-  PortTiming,
-} from '../../fabric/index.ts';
+import type { EngineName, FabricFunction, FabricTimingOptions, PortTiming } from '../../fabric/index.ts';
 import {
   type DerivedPlatform,
   type DeviceTiming,
@@ -20,15 +14,7 @@ import {
   platformFor,
   platformNamed,
 } from '../../rates/index.ts';
-import type {
-  LabCredits,
-  LabEndpoint,
-  LabFile,
-  LabLink,
-  LabNvmeBase,
-  LabPortTiming,
-  LabTime,
-} from '../file/index.ts';
+import type { LabEndpoint, LabFile, LabLink, LabNvmeBase, LabPortTiming, LabTime } from '../file/index.ts';
 import type { BuiltFunction } from './build.ts';
 
 const PS_PER_NS = 1000;
@@ -103,7 +89,7 @@ export function fabricTiming(
     seed: lab.seed,
     pageBytes: lab.iommu.pageBytes,
     storesWhole: time.forwarding === 'store-and-forward',
-    credits: creditsOf(time.credits),
+    credits: time.credits,
     bitErrorRate: time.errorRate,
     nodeCount: memory.length,
     socketOf: (node) => Math.floor(node / nodesPerSocket),
@@ -123,17 +109,13 @@ function isBridge(kind: string): boolean {
   return BRIDGES.includes(kind);
 }
 
-function creditsOf(credits: LabCredits | null): CreditCounts | null {
-  return credits;
-}
-
 function portTiming(built: BuiltFunction | undefined): PortTiming | undefined {
   if (built === undefined || !('timing' in built.node)) {
     return undefined;
   }
   if (!isBridge(built.node.kind)) {
     const { timing } = built.node as LabEndpoint;
-    return timing?.credits == null ? undefined : { credits: creditsOf(timing.credits) };
+    return timing?.credits == null ? undefined : { credits: timing.credits };
   }
   const timing = built.node.timing as LabPortTiming | null;
   return timing === null
@@ -141,7 +123,7 @@ function portTiming(built: BuiltFunction | undefined): PortTiming | undefined {
     : {
         latencyNs: timing.latencyPs === null ? null : timing.latencyPs / PS_PER_NS,
         storesWhole: timing.forwarding === null ? null : timing.forwarding === 'store-and-forward',
-        credits: creditsOf(timing.credits),
+        credits: timing.credits,
         weight: timing.weight,
         bitErrorRate: timing.errorRate,
       };

@@ -7,6 +7,6 @@
 export { BULK_BYTES, blockSizes, type EngineChoice, engineFor } from './engine.ts';
 export { type Candidate, type Limiter, percent } from './limiter.ts';
 export * from './report.ts';
-export { DEFAULT_DURATION_PS, WorkloadRun } from './run.ts';
-export { runWorkload, workloadOf } from './run-workload.ts';
+export { WorkloadRun } from './run.ts';
+export { type RunWorkloadOptions, runWorkload, workloadOf } from './run-workload.ts';
 export type { Stream, StreamListener, StreamRoute } from './stream.ts';

@@ -1,6 +1,6 @@
 /** What a run of a workload measured, as plain values: `peerlane/workload/1` without its head. */
 import type { LatencySummary } from '../../orchestrators/index.ts';
-import { type LabMachine, labTraffic } from '../machine/index.ts';
+import { type LabMachine, type LabTraffic, labTraffic } from '../machine/index.ts';
 import { type Candidate, candidates, type Limiter, limiterOf } from './limiter.ts';
 import type { Stream, StreamRoute } from './stream.ts';
 
@@ -94,6 +94,7 @@ export function makeReport(
   const { measuredPs } = time;
   const reports = streams.map((stream) => streamReport(stream, measuredPs));
   const traffic = labTraffic(machine);
+  const memory = memoryReports(machine, measuredPs);
   const all = candidates(machine, streams, measuredPs);
   const busyPs = streams.reduce((sum, { cpuBusyPs }) => sum + cpuBusyPs, 0);
   return {
@@ -103,12 +104,12 @@ export function makeReport(
     goodputGBs: reports.reduce((sum, { goodputGBs }) => sum + goodputGBs, 0),
     iops: reports.reduce((sum, { iops }) => sum + iops, 0),
     streams: reports,
-    links: linkReports(machine, measuredPs),
-    memory: memoryReports(machine, measuredPs),
+    links: linkReports(machine, traffic, measuredPs),
+    memory,
     dramBytes: traffic.dramBytes,
     rootPortBytes: traffic.rootPortBytes,
     controlDramBytes: traffic.controlBytes.dramBytes,
-    dramShare: Math.max(0, ...memoryReports(machine, measuredPs).map(({ utilisation }) => utilisation)),
+    dramShare: Math.max(0, ...memory.map(({ utilisation }) => utilisation)),
     cpu: { busyPs, cores: measuredPs === 0 ? 0 : busyPs / measuredPs },
     busy: all.busy,
     stalls: all.stalls,
@@ -134,10 +135,10 @@ function streamReport(stream: Stream, measuredPs: number): StreamReport {
   };
 }
 
-function linkReports(machine: LabMachine, measuredPs: number): readonly LinkReport[] {
+function linkReports(machine: LabMachine, traffic: LabTraffic, measuredPs: number): readonly LinkReport[] {
   const { fabric } = machine;
   const { network } = fabric.timing!;
-  const { linkBytes, controlBytes } = labTraffic(machine);
+  const { linkBytes, controlBytes } = traffic;
   return network
     .linkStages()
     .map(({ port, up, down, speed }) => {

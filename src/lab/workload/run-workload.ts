@@ -1,8 +1,8 @@
-/** A workload from start to end, for callers that want its report and nothing else, as the points of a sweep. */
+/** A workload from start to end, for callers that want its report and nothing else, as the points of a sweep and headlines. */
 import { LabError } from '../../base/index.ts';
-import { noTurn } from '../../fabric/index.ts';
+import { type EngineName, noTurn } from '../../fabric/index.ts';
 import type { LabFile } from '../file/index.ts';
-import { LabMachine } from '../machine/index.ts';
+import { type BootOptions, LabMachine } from '../machine/index.ts';
 import { blockSizes, engineFor } from './engine.ts';
 import type { WorkloadReport } from './report.ts';
 import { WorkloadRun } from './run.ts';
@@ -10,19 +10,29 @@ import { WorkloadRun } from './run.ts';
 /** Events between two looks at whether the run is over. */
 const EVENTS_PER_STEP = 1_000_000;
 
+export interface RunWorkloadOptions extends Pick<BootOptions, 'openImage'> {
+  /** Default: as the lab says, and where it leaves that open by the sizes of the requests. */
+  readonly engine?: EngineName;
+}
+
 /**
  * @param label the path of the lab file, for messages
  * @throws {LabError} LAB_NO_WORKLOAD; what booting and the streams refuse
  */
-export async function runWorkload(lab: LabFile, label: string): Promise<WorkloadReport> {
+export async function runWorkload(
+  lab: LabFile,
+  label: string,
+  { engine, ...boot }: RunWorkloadOptions = {},
+): Promise<WorkloadReport> {
   const workload = workloadOf(lab, label);
-  const engine = engineFor(lab.time.engine, blockSizes(workload));
-  const machine = LabMachine.boot(lab, { label, timing: { engine }, turn: noTurn });
-  const run = new WorkloadRun(machine, workload);
-  while (!run.advance(EVENTS_PER_STEP)) {}
-  const report = run.report();
-  await run.close();
-  return report;
+  const timing = { engine: engine ?? engineFor(lab.time.engine, blockSizes(workload)) };
+  const run = new WorkloadRun(LabMachine.boot(lab, { ...boot, label, timing, turn: noTurn }), workload);
+  try {
+    while (!run.advance(EVENTS_PER_STEP)) {}
+    return run.report();
+  } finally {
+    await run.close();
+  }
 }
 
 /** @throws {LabError} LAB_NO_WORKLOAD */

@@ -5,7 +5,7 @@
  * for what is known so far. Where measuring begins and ends is an event of the run itself, so that what is measured does not
  * depend on the pieces.
  */
-import { type EventHandler, PS_PER_MS, type TimerId } from '../../access/index.ts';
+import type { EventHandler, TimerId } from '../../access/index.ts';
 import { assert, LabError, PeerlaneError } from '../../base/index.ts';
 import { isAbsorbedByCache } from '../../rates/index.ts';
 import type { LabStream, LabWorkload } from '../file/index.ts';
@@ -242,9 +242,6 @@ export class WorkloadRun implements EventHandler {
     }
   }
 }
-
-/** For `durationPs` of runs that say nothing. */
-export const DEFAULT_DURATION_PS = 10 * PS_PER_MS;
 
 /** Whatever a stream needs and cannot have is a mistake of the lab, whoever found it. */
 function setUp(context: StreamContext, description: LabStream): Stream {

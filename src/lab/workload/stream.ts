@@ -97,7 +97,6 @@ export abstract class Stream implements EventHandler {
   readonly #wakePs: number;
   readonly #startedPs: Float64Array;
   readonly #sizes: Float64Array;
-  readonly #isBusy: Uint8Array;
   readonly #blocks: readonly LabBlockSize[];
   readonly #shareTotal: number;
   #beginPs = 0;
@@ -134,7 +133,6 @@ export abstract class Stream implements EventHandler {
     this.#wakePs = options.cpu === 'kernel' ? context.cpu.interruptNs * 1000 : 0;
     this.#startedPs = new Float64Array(this.#slotCount);
     this.#sizes = new Float64Array(this.#slotCount);
-    this.#isBusy = new Uint8Array(this.#slotCount);
     this.#blocks = options.blocks;
     this.#shareTotal = options.blocks.reduce((sum, { share }) => sum + share, 0);
     this.#left = description.count ?? Number.POSITIVE_INFINITY;
@@ -305,7 +303,6 @@ export abstract class Stream implements EventHandler {
     this.#leftBytes -= lengthBytes;
     this.#sizes[slot] = lengthBytes;
     this.#startedPs[slot] = nowPs;
-    this.#isBusy[slot] = 1;
     this.#inFlight++;
     this.listener?.onBegan(this, slot, lengthBytes);
     if (this.#costPs === 0) {
@@ -351,7 +348,6 @@ export abstract class Stream implements EventHandler {
     const { nowPs } = this.queue;
     const lengthBytes = this.#sizes[slot]!;
     this.#inFlight--;
-    this.#isBusy[slot] = 0;
     this.bytesTotal += lengthBytes;
     this.listener?.onEnded(this, slot, lengthBytes);
     if (nowPs >= this.#fromPs && nowPs <= this.#untilPs && lengthBytes > 0) {
