@@ -79,6 +79,7 @@ local f = {
   code = ProtoField.uint8("pltlp.msg.code", "Message code", base.HEX, MESSAGES),
   routing = ProtoField.uint8("pltlp.msg.routing", "Routed", base.DEC, ROUTING, 0x07),
   payload = ProtoField.bytes("pltlp.payload", "Payload"),
+  ecrc = ProtoField.bytes("pltlp.ecrc", "Digest (ECRC)"),
 
   request_in = ProtoField.framenum("pltlp.request_in", "Request in", base.NONE, frametype.REQUEST),
   response_in = ProtoField.framenum("pltlp.response_in", "Last completion in", base.NONE, frametype.RESPONSE),
@@ -298,6 +299,11 @@ function tlp.dissector(buffer, pinfo, tree)
   local payload_at = PSEUDO_BYTES + header_bytes
   if bit.band(first, 0x40) ~= 0 and buffer:captured_len() > payload_at then
     root:add(f.payload, buffer(payload_at, math.min(words * 4, buffer:captured_len() - payload_at)))
+  end
+  -- It stands behind the payload, and is there only with all of that.
+  local digest_at = payload_at + (bit.band(first, 0x40) ~= 0 and words * 4 or 0)
+  if bit.band(third, 0x80) ~= 0 and buffer:captured_len() >= digest_at + 4 then
+    root:add(f.ecrc, buffer(digest_at, 4))
   end
 
   local is_down = bit.band(buffer(1, 1):uint(), 1) ~= 0

@@ -1,6 +1,7 @@
 /** One pair in full: both answers, the path with its links, and all reasons. Computed on demand. */
 import type { Bdf } from '../base/index.ts';
 import {
+  isAtsEnabled,
   judge,
   type KernelVerdict,
   type PhysicalRoutes,
@@ -95,9 +96,7 @@ export function explainVerdict(
  */
 function wayOf(index: MachineIndex, verdict: KernelVerdict, physical: PhysicalRoutes): readonly string[] {
   const { write } = physical;
-  // An IOVA belongs to no bridge, so what the kernel maps through an IOMMU goes up even where ACS would let it turn round.
-  const { mode } = index.machine.iommu;
-  const isUpByMapping = verdict.mapType === 'thru-host-bridge' && mode !== 'off' && mode !== 'passthrough';
+  const isUpByMapping = goesUpByMapping(index, verdict);
   if (write.outcome === 'redirected' || (write.outcome === 'direct' && !isUpByMapping)) {
     return [...write.hops].reverse();
   }
@@ -106,6 +105,20 @@ function wayOf(index: MachineIndex, verdict: KernelVerdict, physical: PhysicalRo
   }
   const [provider, client] = [verdict.provider, verdict.client].map((bdf) => functionOf(index, bdf));
   return [...wayUp(index, provider!), provider!.hostBridge, ...wayUp(index, client!).reverse()];
+}
+
+/**
+ * An IOVA belongs to no bridge, so what the kernel maps through an IOMMU goes up even where ACS would let it turn round, unless the
+ * requester translates it first (ATS).
+ */
+export function goesUpByMapping(index: MachineIndex, { mapType, client }: KernelVerdict): boolean {
+  const { mode } = index.machine.iommu;
+  return (
+    mapType === 'thru-host-bridge' &&
+    mode !== 'off' &&
+    mode !== 'passthrough' &&
+    isAtsEnabled(functionOf(index, client)) !== true
+  );
 }
 
 /** Deeper than buses can be nested. */

@@ -20,6 +20,14 @@ export interface MediaRates {
   readonly writeGBs: number;
 }
 
+/** What a root complex does with requests from one of its ports to another, of whom it is known and not inferred. */
+export interface PeerPolicy {
+  readonly writes: boolean;
+  readonly reads: boolean;
+  /** Who says so, as a sentence part: `the lab file has \`peers: writes-only\``. */
+  readonly because: string;
+}
+
 export interface PredictFacts {
   readonly platform: PlatformTiming;
   /** Where the platform comes from, in one sentence part. */
@@ -28,6 +36,14 @@ export interface PredictFacts {
   readonly device: (fn: MachineFunction) => DeviceTiming;
   /** Media behind a function; null for what is no drive. */
   readonly media: (fn: MachineFunction) => MediaRates | null;
+  /** Requests between root ports of two functions; missing or null: what is known of the processor's family decides. */
+  readonly peers?: (provider: MachineFunction, client: MachineFunction) => PeerPolicy | null;
+  /** Whether a function sets the Relaxed Ordering attribute of its reads where it may; missing or null: not known. */
+  readonly isRelaxed?: (fn: MachineFunction) => boolean | null;
+  /** What these figures leave out of a port or a device, as sentence parts; missing: nothing is known to be. */
+  readonly leftOut?: (fn: MachineFunction) => readonly string[];
+  /** NUMA nodes of a socket, where more are known than have devices; missing: as many as devices show. */
+  readonly nodesPerSocket?: number;
 }
 
 /** Base classes (PCI Code and ID Assignment 1.17, 1.1). */

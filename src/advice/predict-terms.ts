@@ -1,15 +1,14 @@
 /** The limits of a transfer, each with its formula in numbers. The least of them is the goodput. */
 import {
+  burstGoodputGBs,
   completionOverheadBytes,
   type DeviceTiming,
   type DllpModel,
-  directionGBs,
   dllpShare,
   engineGoodputGBs,
   generationOf,
   isFlitLink,
   type LinkSpeed,
-  linkGoodputGBs,
   netGBs,
   rawGBs,
   readEngine,
@@ -48,53 +47,64 @@ export function linkName({ upper, lower, rate }: LinkOnPath): string {
   return `${speed} ${upper} - ${lower}`;
 }
 
+/** What one transfer puts on one direction of a link. */
+export interface DirectionUse {
+  /** Of packets with data; null: none go this way. */
+  readonly payloadBytes: number | null;
+  /** Of read requests, the data they ask for; null: none go this way. */
+  readonly requestBytes: number | null;
+}
+
 /** How packets pass a link. */
 export interface LinkUse {
-  readonly operation: 'write' | 'read';
-  /** Of a write's packets, or of a read's completions. */
-  readonly payloadBytes: number;
-  readonly requestBytes: number;
-  /** The same transfer goes up it and down again. */
-  readonly isTwice: boolean;
-  /** Of a link passed twice: the packets on the way down. */
-  readonly downBytes: number;
-  /** Something else of the same transfer fills the other direction. */
-  readonly isOtherBusy: boolean;
+  /** What the data travels in: writes, or completions. */
+  readonly up: DirectionUse & { readonly carries: 'write' | 'read' };
+  readonly down: DirectionUse & { readonly carries: 'write' | 'read' };
+  readonly mpsBytes: number;
   readonly dllp: DllpModel;
 }
 
-/** Undefined where the link's rate is not known. */
+/** Undefined where the link's rate is not known, or where no data passes. */
 export function linkTerm(link: LinkOnPath, use: LinkUse): PredictedTerm | undefined {
   const { rate } = link;
-  if (rate === undefined) {
+  const isTwice = use.up.payloadBytes !== null && use.down.payloadBytes !== null;
+  if (rate === undefined || (use.up.payloadBytes === null && use.down.payloadBytes === null)) {
     return undefined;
   }
   const speed: LinkSpeed = rate;
   const isFlit = isFlitLink(speed);
-  const overhead =
-    use.operation === 'write' ? requestOverheadBytes({ isFlit }) : completionOverheadBytes({ isFlit });
   const net = netGBs(speed);
-  const idle = linkGoodputGBs(
-    { ...speed, isTwice: use.isTwice, writeBytesMax: use.downBytes },
-    use.operation,
-    use.payloadBytes,
-    use.requestBytes,
-  );
-  const left = use.isTwice ? net : directionGBs(speed, use.payloadBytes, use.dllp, use.isOtherBusy);
-  const goodput = (idle * left) / net;
-  const bytes =
-    use.isTwice && use.operation === 'write' ? Math.min(use.payloadBytes, use.downBytes) : use.payloadBytes;
+  const overheadOf = ({ carries }: LinkUse['up']): number =>
+    carries === 'write' ? requestOverheadBytes({ isFlit }) : completionOverheadBytes({ isFlit });
+  // Bytes on the wire for each byte of payload.
+  const loadOf = (way: LinkUse['up']): number =>
+    (way.payloadBytes === null ? 0 : 1 + overheadOf(way) / way.payloadBytes) +
+    (way.requestBytes === null ? 0 : requestOverheadBytes({ isFlit }) / way.requestBytes);
+  const share = dllpShare(speed, use.mpsBytes, use.dllp);
+  const isAlways = use.dllp === 'pciebench';
+  const isCharged = share > 0 && (isTwice || isAlways);
+  // Acknowledgements of a direction travel in the other one, and are as many as it has packets.
+  const goodputOf = (way: LinkUse['up'], other: LinkUse['up']): number =>
+    isAlways
+      ? (net - rawGBs(speed) * share) / loadOf(way)
+      : net / (loadOf(way) + (isTwice ? share * loadOf(other) : 0));
+  const [up, down] = [goodputOf(use.up, use.down), goodputOf(use.down, use.up)];
+  const [goodputGBs, slower] = up <= down ? [up, use.up] : [down, use.down];
+  const shown = slower.payloadBytes === null ? (slower === use.up ? use.down : use.up) : slower;
+  const bytes = shown.payloadBytes!;
+  const overhead = overheadOf(shown);
   const sets = isFlit ? 'flits' : 'SKP';
   const wire = `raw ${gbs(rawGBs(speed))}, net ${gbs(net)} after ${sets}`;
   const header = `${bytes} B payload + ${overhead} B header (${((100 * bytes) / (bytes + overhead)).toFixed(1)} %)`;
-  const isCharged = use.isTwice || left < net;
-  const share = isCharged ? `, DLLPs ${(100 * dllpShare(speed, bytes, use.dllp)).toFixed(2)} %` : '';
-  const twice = use.isTwice ? ', passed up and down' : '';
+  const dllps = isCharged ? `, DLLPs ${(100 * share).toFixed(2)} %` : '';
+  const requests =
+    slower.requestBytes === null ? '' : `, and a read request for each ${slower.requestBytes} B`;
+  const twice = isTwice ? ', passed up and down' : '';
   return {
     what: linkName(link),
     kind: 'link',
-    goodputGBs: goodput,
-    formula: `${wire}; ${header}${share}${twice}`,
+    goodputGBs,
+    formula: `${wire}; ${header}${requests}${dllps}${twice}`,
   };
 }
 
@@ -137,6 +147,32 @@ export function engineTerm(
     formula: `${device.name}: ${limits.join(', ')}`,
   };
 }
+
+/** What passes inside the requester in bursts, whatever the packets are; undefined where nothing does. */
+export function burstTerm(
+  who: string,
+  device: DeviceTiming,
+  operation: 'write' | 'read',
+  requestBytes: number,
+): PredictedTerm | undefined {
+  const isWrite = operation === 'write';
+  const bursts = isWrite ? device.writeBursts : device.readBursts;
+  if (bursts === null) {
+    return undefined;
+  }
+  const { burstNs, nsPerByte, burstBytes } = bursts;
+  const bytes = isWrite ? LONG_WRITE_BYTES : requestBytes;
+  const each = Number.isFinite(burstBytes) ? `bursts of ${burstBytes} B` : 'bursts';
+  return {
+    what: `bursts of ${who}`,
+    kind: 'engine',
+    goodputGBs: burstGoodputGBs(bursts, bytes),
+    formula: `${device.name}: ${each}, ${burstNs} ns and ${nsPerByte} ns a byte each`,
+  };
+}
+
+/** A write so long that its own fixed cost does not matter. */
+const LONG_WRITE_BYTES = 65_536;
 
 /** Tags x request / round trip. */
 export function tagsTerm(

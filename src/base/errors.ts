@@ -59,5 +59,8 @@ export class IopmemError extends PeerlaneError {}
 /** An NVMe controller that cannot be used, or a command that failed. Codes start with NVME_. */
 export class NvmeError extends PeerlaneError {}
 
+/** An NVMe-oF target that cannot be as it was asked for. Codes start with TARGET_. */
+export class TargetError extends PeerlaneError {}
+
 /** Wrong usage of the command line. Codes start with USAGE_. */
 export class UsageError extends PeerlaneError {}

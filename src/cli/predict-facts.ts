@@ -9,12 +9,15 @@ export async function factsFor(machine: Machine, running: RunningLab | null): Pr
   if (running === null) {
     return usualFacts(machine);
   }
-  const { endpointTiming, isLabEndpoint, labPlatform, mediaRates } = await import('./lab/predict-lab.ts');
+  const { endpointTiming, isLabEndpoint, labFacts, labPlatform, mediaRates } = await import(
+    './lab/predict-lab.ts'
+  );
   const { platform, note } = labPlatform(running.lab);
   const nodes = new Map(running.machine.members.map(({ bdf, node }) => [bdf as Bdf, node]));
   return {
     platform,
     platformNote: note,
+    ...labFacts(running),
     device: (fn) => {
       const node = nodes.get(fn.bdf);
       return node !== undefined && isLabEndpoint(node) ? endpointTiming(node) : usualDevice(fn);

@@ -5,7 +5,7 @@
  * counted on their own, so it costs as much as there are routes and links, and requests cost next to nothing.
  */
 import type { Bdf } from '../base/index.ts';
-import type { Route } from './routing/route.ts';
+import { ROUTE_KIND, type Route } from './routing/route.ts';
 import type { Bus } from './tree/bus.ts';
 import type { Fabric } from './tree/fabric.ts';
 import type { FabricFunction } from './tree/fabric-function.ts';
@@ -37,15 +37,34 @@ export interface FabricCounts {
   readonly rootPorts: TrafficCount;
 }
 
+/** What one function has read and written, by whose memory or registers it was. */
+export interface RequesterCount {
+  readonly read: TrafficCount;
+  readonly written: TrafficCount;
+}
+
+export interface RequesterCounts {
+  readonly dram: RequesterCount;
+  /** BARs of functions in the fabric. */
+  readonly functions: RequesterCount;
+  /** Beyond the fabric: see `RemoteMemory`. */
+  readonly remote: RequesterCount;
+}
+
 interface MutableCount {
   dataBytes: number;
   controlBytes: number;
 }
 
+type MutableRequesterCounts = Readonly<
+  Record<keyof RequesterCounts, Readonly<Record<keyof RequesterCount, MutableCount>>>
+>;
+
 export class FabricCounters {
   readonly #fabric: Fabric;
   #dramRead: MutableCount = { dataBytes: 0, controlBytes: 0 };
   #dramWrite: MutableCount = { dataBytes: 0, controlBytes: 0 };
+  #requesters = new WeakMap<FabricFunction, MutableRequesterCounts>();
 
   constructor(fabric: Fabric) {
     this.#fabric = fabric;
@@ -54,12 +73,29 @@ export class FabricCounters {
   /** Takes over what a route has counted. */
   readonly fold = (route: Route): void => {
     const { isDram } = route;
+    const { requester, shape } = route.parts;
     const { dataBytes, controlBytes } = route.fold();
     // The CPU's own accesses to memory are not the fabric's.
-    if (isDram && route.parts.requester !== null) {
-      const count = route.parts.shape.isWrite ? this.#dramWrite : this.#dramRead;
-      count.dataBytes += dataBytes;
-      count.controlBytes += controlBytes;
+    if (requester === null || dataBytes + controlBytes === 0) {
+      return;
+    }
+    if (isDram) {
+      add(shape.isWrite ? this.#dramWrite : this.#dramRead, dataBytes, controlBytes);
+    }
+    const place = isDram
+      ? 'dram'
+      : route.kind === ROUTE_KIND.REMOTE
+        ? 'remote'
+        : route.completer === null
+          ? null
+          : 'functions';
+    if (place !== null) {
+      let counts = this.#requesters.get(requester);
+      if (counts === undefined) {
+        counts = noCounts();
+        this.#requesters.set(requester, counts);
+      }
+      add(counts[place][shape.isWrite ? 'written' : 'read'], dataBytes, controlBytes);
     }
   };
 
@@ -77,6 +113,12 @@ export class FabricCounters {
     return { links, dramRead: { ...this.#dramRead }, dramWrite: { ...this.#dramWrite }, rootPorts };
   }
 
+  /** Requests of one function, since it was made or `reset`; failed ones and interrupts are not among them. */
+  of(fn: FabricFunction): RequesterCounts {
+    this.#foldAll();
+    return structuredClone(this.#requesters.get(fn) ?? noCounts());
+  }
+
   /** The link below one port; undefined for what has no link below it. */
   below(port: FabricFunction): LinkCount | undefined {
     this.#foldAll();
@@ -88,6 +130,7 @@ export class FabricCounters {
     this.#foldAll();
     this.#dramRead = { dataBytes: 0, controlBytes: 0 };
     this.#dramWrite = { dataBytes: 0, controlBytes: 0 };
+    this.#requesters = new WeakMap();
     for (const { port } of this.#links()) {
       for (const direction of [port.secondaryBus!.link!.up, port.secondaryBus!.link!.down]) {
         direction.dataBytes = 0;
@@ -123,6 +166,19 @@ export class FabricCounters {
     }
     return counts;
   }
+}
+
+function add(count: MutableCount, dataBytes: number, controlBytes: number): void {
+  count.dataBytes += dataBytes;
+  count.controlBytes += controlBytes;
+}
+
+function noCounts(): MutableRequesterCounts {
+  const none = () => ({
+    read: { dataBytes: 0, controlBytes: 0 },
+    written: { dataBytes: 0, controlBytes: 0 },
+  });
+  return { dram: none(), functions: none(), remote: none() };
 }
 
 function linkCount(port: FabricFunction): LinkCount | undefined {

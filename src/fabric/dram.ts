@@ -7,6 +7,7 @@
  */
 import { assert, MappingError } from '../base/index.ts';
 import { Memory, PAGE_BYTES } from './memory/memory.ts';
+import type { SystemMemory } from './outside.ts';
 
 export interface DramNode {
   /** Several ranges may belong to one node (below and above 4 GiB). */
@@ -24,9 +25,11 @@ export interface DramRegion {
   /** Where in `memory` the byte at `start` lies. */
   readonly memoryOffset: number;
   readonly numaNode: number;
+  /** Writes are refused (Unsupported Request). Default false. */
+  readonly isReadOnly?: boolean;
 }
 
-export class Dram {
+export class Dram implements SystemMemory {
   readonly #nodes: readonly DramRegion[];
   /** Allocations, ascending by address. */
   readonly #allocations: DramRegion[] = [];

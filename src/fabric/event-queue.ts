@@ -64,6 +64,8 @@ export class EventQueue implements Executor {
   readonly #heap = new EventHeap();
   #order = 0;
 
+  /** Time does not pass beyond this moment; finite while a clock outside says what time it is. */
+  #horizonPs = Number.POSITIVE_INFINITY;
   #holds = 0;
   #isRunning = false;
   #isTurnAsked = false;
@@ -179,8 +181,43 @@ export class EventQueue implements Executor {
     return this.#run(eventsMax, true);
   }
 
+  /**
+   * For a queue that follows a clock outside: runs all that is due at or before a moment, which then is now. Time passes
+   * whoever holds it, and beyond 2^53 ps too: deadlines only become less exact there.
+   * @param atPs       a moment before now means now
+   * @param eventsMax  after so many it returns, and time has come no further than the last of them
+   * @returns events run
+   */
+  runUntil(atPs: number, eventsMax = Number.POSITIVE_INFINITY): number {
+    assert(atPs < Number.POSITIVE_INFINITY, 'a clock that shows no moment', { atPs });
+    this.#horizonPs = Math.max(atPs, this.nowPs);
+    try {
+      const count = this.#run(eventsMax, true);
+      if (count < eventsMax) {
+        this.nowPs = this.#horizonPs;
+      }
+      return count;
+    } finally {
+      this.#horizonPs = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** When the next event is due: `nowPs` when one is now, Infinity when there is none. */
+  get nextPs(): number {
+    if (this.#ringCount > 0) {
+      return this.nowPs;
+    }
+    const heap = this.#heap;
+    const deadlinePs = heap.count > 0 ? heap.times[heap.head]! : Number.POSITIVE_INFINITY;
+    return Math.max(this.nowPs, Math.min(deadlinePs, this.#wheel.nextPs));
+  }
+
   get #isAwaiting(): boolean {
     return this.#wheel.count > 0 || this.#heap.count > 0;
+  }
+
+  get #isFollowing(): boolean {
+    return this.#horizonPs !== Number.POSITIVE_INFINITY;
   }
 
   #wake(): void {
@@ -209,7 +246,10 @@ export class EventQueue implements Executor {
         if (this.#ringCount > 0 && !this.#isTimed) {
           this.#runRing();
         } else {
-          const mayJump = this.#ringCount === 0 && this.#holds === 0 && (mayJumpAgain || count === 0);
+          const mayJump =
+            this.#ringCount === 0 &&
+            (this.#holds === 0 || this.#isFollowing) &&
+            (mayJumpAgain || count === 0);
           if (!this.#runLater(mayJump)) {
             if (this.#ringCount === 0) {
               break;
@@ -231,7 +271,7 @@ export class EventQueue implements Executor {
    */
   #runLater(mayJump: boolean): boolean {
     const heap = this.#heap;
-    let limit = mayJump ? Number.POSITIVE_INFINITY : this.nowPs;
+    let limit = mayJump ? this.#horizonPs : this.nowPs;
     let deadline = -1;
     if (heap.count > 0 && heap.times[heap.head]! <= limit) {
       deadline = heap.head;
@@ -261,7 +301,7 @@ export class EventQueue implements Executor {
 
   #runDeadline(slot: number): void {
     const atPs = this.#heap.times[slot]!;
-    if (!(atPs < TIME_END_PS)) {
+    if (!(atPs < TIME_END_PS || this.#isFollowing)) {
       throw new TimeError('FABRIC_TIME_END', {
         message: `the simulation reached the end of its clock (2^53 ps, about two and a half hours)`,
         hint: 'run a shorter workload, or several runs',

@@ -116,6 +116,22 @@ export class EventWheel {
     return 0;
   }
 
+  /** The moment of the first event, Infinity for none. Changes nothing, and looks at all of a bucket: not for hot callers. */
+  get nextPs(): number {
+    if (this.#digits === 0) {
+      return Number.POSITIVE_INFINITY;
+    }
+    const digit = 31 - Math.clz32(this.#digits & -this.#digits);
+    const word = this.#filled[2 * digit] === 0 ? 2 * digit + 1 : 2 * digit;
+    const filled = this.#filled[word]!;
+    const tail = this.#tails[32 * word + 31 - Math.clz32(filled & -filled)]!;
+    let nextPs = this.times[tail]!;
+    for (let slot = this.#next[tail]!; slot !== tail; slot = this.#next[slot]!) {
+      nextPs = Math.min(nextPs, this.times[slot]!);
+    }
+    return nextPs;
+  }
+
   /** Takes out what `first` has returned just now. Its slot may be read until the next `newSlot`. */
   take(slot: number): void {
     const bucket = this.#bucket;

@@ -24,6 +24,7 @@ export * from './iommu/index.ts';
 export { type Background, Memory, PAGE_BYTES } from './memory/memory.ts';
 export { patternBytes, patternSeed } from './memory/pattern.ts';
 export * from './model.ts';
+export * from './outside.ts';
 export * from './platform/index.ts';
 export * from './routing/index.ts';
 export * from './timing/index.ts';

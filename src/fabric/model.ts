@@ -17,7 +17,8 @@ export const TRAFFIC = { DATA: 0, CONTROL: 1 } as const;
 export type Traffic = (typeof TRAFFIC)[keyof typeof TRAFFIC];
 
 /**
- * What a requester learns of its own request when it was not DONE. Of a posted write it learns only DISABLED and GONE.
+ * What a requester learns of its own request when it was not DONE. Of a posted write it learns
+ * only what it knows without an answer: DISABLED, GONE, and that its translation was refused (ATS).
  */
 export const DMA_STATUS = {
   /** Completion with Unsupported Request: nothing decodes the address, or the IOMMU refused. */

@@ -2,9 +2,11 @@
  * Labs: a machine described in a file becomes a simulated one.
  *
  * `file/` reads, checks and prints the file; `machine/` boots it: fabric, firmware, drivers; `sysfs/` shows the machine as Linux
- * would; `workload/` runs what the file asks for in virtual time; `import/` makes a lab of a machine that was read, `qemu/` a virtual
- * machine of a lab. Read `file/lab-file.ts` first, then `machine/lab-machine.ts`; the format is in docs/lab-file.md.
+ * would; `faults/` makes it fail as the file says; `workload/` runs what it asks for in virtual time; `import/` makes a lab of a
+ * machine that was read, `qemu/` a virtual machine of a lab. Read `file/lab-file.ts` first, then `machine/lab-machine.ts`; the
+ * format is in docs/lab-file.md.
  */
+export * from './faults/index.ts';
 export * from './file/index.ts';
 export * from './import/index.ts';
 export * from './machine/index.ts';

@@ -145,15 +145,12 @@ export const DEVICE_PRESETS: readonly DeviceTiming[] = [
     setBy: ['C25'],
   }),
   device('switch-dma', 'DMA engine of a switch', { readRequestBytes: 512 }),
-  device('capture', 'capture card: constant rate into a small FIFO, packets of 128 bytes', {
+  device('capture', 'capture card: a constant rate of posted writes, packets of 128 bytes', {
     payloadBytes: 128,
   }),
 ];
 
 export const DEVICE_PRESET_NAMES: readonly string[] = DEVICE_PRESETS.map((one) => one.name);
-
-/** FIFO of a capture card: 21 us of standing still at 3 GB/s. */
-export const CAPTURE_FIFO_BYTES = 64 * 1024;
 
 /** The preset of that name. @throws {InputError} INPUT_PRESET */
 export function deviceNamed(name: string): DeviceTiming {

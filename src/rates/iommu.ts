@@ -63,8 +63,3 @@ export function translatedGoodputGBs(limitGBs: number, iommu: IommuTiming, acces
   const bytesPerMiss = Math.min(access.sizeBytes, access.pageBytes) / miss;
   return Math.min(limitGBs, bytesPerMiss * walkRatePerNs(iommu, access));
 }
-
-/** Latency that translation adds to one request on an idle path. */
-export function translationNs(iommu: IommuTiming, isMiss: boolean): number {
-  return isMiss ? iommu.walkNs : iommu.hitNs;
-}

@@ -1,5 +1,5 @@
 /** Sums of the idle path: when the last byte arrives. */
-import { type LinkSpeed, serialiseNs } from './link-rate.ts';
+import { flitNs, type LinkSpeed, serialiseNs } from './link-rate.ts';
 import {
   completionOverheadBytes,
   packetCount,
@@ -44,7 +44,7 @@ function wayNs(linkCount: number, model: LatencyModel): number {
  * One packet of `wireBytes`, last byte at the far end.
  *
  * Cut-through pays the slowest serialisation once: an egress faster than its ingress waits so that it never runs dry,
- * a slower one governs. Store-and-forward pays each.
+ * a slower one governs. Store-and-forward pays each. Links with flits add what these cost.
  * @throws {InputError} INPUT_LINK_SPEED
  */
 export function packetLatencyNs(
@@ -55,12 +55,14 @@ export function packetLatencyNs(
 ): number {
   let slowestNs = 0;
   let sumNs = 0;
+  let flitsNs = 0;
   for (const link of links) {
     const ns = serialiseNs(link, wireBytes);
     slowestNs = Math.max(slowestNs, ns);
     sumNs += ns;
+    flitsNs += flitNs(link);
   }
-  return wayNs(links.length, model) + (forwarding === 'cut-through' ? slowestNs : sumNs);
+  return wayNs(links.length, model) + flitsNs + (forwarding === 'cut-through' ? slowestNs : sumNs);
 }
 
 /**

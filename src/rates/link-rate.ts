@@ -35,7 +35,10 @@ export const FLIT_BYTES = 256;
 export const FLIT_TLP_BYTES = 236;
 
 /** What forward error correction of a flit adds to the latency of a link. From memory, not from a source. */
-export const FLIT_FEC_NS = 2;
+const FLIT_FEC_NS = 2;
+
+/** Above it a link would be trained again and not go on. [our choice] */
+const REPLAY_SHARE_MAX = 0.5;
 
 function codingOf(speedGTs: number): Coding {
   const coding = CODINGS.find((row) => row.speedGTs === speedGTs);
@@ -100,16 +103,17 @@ export function serialiseNs(link: LinkSpeed, bytes: number): number {
 }
 
 /**
- * How long a packet may wait until its flit is full, in nanoseconds; 0 without flits.
+ * What flits add to the latency of one link, in nanoseconds: a packet may wait until its flit is full, and the errors of a flit
+ * are corrected. 0 without flits.
  * @throws {InputError} INPUT_LINK_SPEED
  */
 export function flitNs(link: LinkSpeed): number {
-  return codingOf(link.speedGTs).isFlit ? FLIT_BYTES / rawGBs(link) : 0;
+  return codingOf(link.speedGTs).isFlit ? FLIT_BYTES / rawGBs(link) + FLIT_FEC_NS : 0;
 }
 
-/** Share of packets of `wireBytes` that have to be sent again at this bit error rate, at most 1. */
+/** Share of packets of `wireBytes` that have to be sent again at this bit error rate, at most one half. */
 export function replayShare(wireBytes: number, bitErrorRate: number): number {
-  return Math.min(1, 8 * wireBytes * bitErrorRate);
+  return Math.min(REPLAY_SHARE_MAX, 8 * wireBytes * bitErrorRate);
 }
 
 /**

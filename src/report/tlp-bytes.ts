@@ -38,6 +38,8 @@ export interface TlpFields {
   /** 0 untranslated, 1 translation request, 2 translated. */
   readonly addressType?: number;
   readonly isPoisoned?: boolean;
+  /** A TLP Digest (ECRC) follows the payload. */
+  readonly hasDigest?: boolean;
   /** Memory requests: any byte of the first word. Configuration requests: the register. */
   readonly addr?: number;
   /** Four bits each; default all bytes, none in the last word of a request of one. */
@@ -85,6 +87,7 @@ export function encodeTlpHeader(fields: TlpFields, into: Uint8Array, at = 0): nu
     (((tag >>> 8) & 1) << 3) |
     (((attributes >>> 2) & 1) << 2);
   into[at + 2] =
+    ((fields.hasDigest === true ? 1 : 0) << 7) |
     ((fields.isPoisoned === true ? 1 : 0) << 6) |
     ((attributes & 3) << 4) |
     ((fields.addressType ?? 0) << 2) |

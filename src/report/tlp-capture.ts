@@ -4,6 +4,7 @@
  */
 import { LINKTYPE_USER0, type PcapngOptions, PcapngWriter } from './pcapng.ts';
 import { encodeTlpHeader, type TlpFields } from './tlp-bytes.ts';
+import { DIGEST_BYTES, putTlpDigest } from './tlp-ecrc.ts';
 
 /** Up is towards the root complex. */
 export const LINK_DIRECTION = { UP: 0, DOWN: 1 } as const;
@@ -59,7 +60,7 @@ const HAS_PAYLOAD = /^(?:MWr|CplD|CfgWr[01]|MsgD)$/;
 export class TlpCapture {
   readonly #writer: PcapngWriter;
   readonly #links: { readonly link: LinkDescription; readonly up: number; readonly down: number }[] = [];
-  readonly #bytes = new Uint8Array(PSEUDO_BYTES + HEADER_MAX_BYTES + PAYLOAD_MAX_BYTES);
+  readonly #bytes = new Uint8Array(PSEUDO_BYTES + HEADER_MAX_BYTES + PAYLOAD_MAX_BYTES + DIGEST_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
 
   /** @param write  takes pieces of the file in their order, and owns them */
@@ -80,13 +81,19 @@ export class TlpCapture {
     const { link, up, down } = this.#links[linkNumber]!;
     const headerBytes = encodeTlpHeader(packet.header, this.#bytes, PSEUDO_BYTES);
     const payloadBytes = HAS_PAYLOAD.test(packet.header.type) ? packet.header.lengthDw * 4 : 0;
-    this.#pseudoHeader(link, packet, packet.wireBytes ?? headerBytes + payloadBytes + 8);
+    const digestBytes = packet.header.hasDigest === true ? DIGEST_BYTES : 0;
+    this.#pseudoHeader(link, packet, packet.wireBytes ?? headerBytes + payloadBytes + digestBytes + 8);
     let captured = PSEUDO_BYTES + headerBytes;
-    const original = captured + payloadBytes;
+    const original = captured + payloadBytes + digestBytes;
     if (packet.payload !== undefined) {
       const payload = packet.payload.subarray(0, payloadBytes);
       this.#bytes.set(payload, captured);
       captured += payload.length;
+    }
+    // Behind bytes that are not there it could not be worked out.
+    if (digestBytes > 0 && captured + digestBytes === original) {
+      putTlpDigest(this.#bytes, PSEUDO_BYTES, captured);
+      captured = original;
     }
     this.#writer.packet(
       packet.direction === LINK_DIRECTION.UP ? up : down,

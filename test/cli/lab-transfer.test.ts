@@ -229,7 +229,8 @@ describe('a signal', () => {
       process.emit('SIGINT', 'SIGINT');
       const { status, stdout, stderr } = await running;
       expect(status).toBe(130);
-      expect(stderr).toMatch(/^peerlane: stopped; [^\n]*\[COPY_STOPPED\]\n$/);
+      const code = command.startsWith('bench') ? 'BENCH_STOPPED' : 'COPY_STOPPED';
+      expect(stderr).toMatch(new RegExp(`^peerlane: stopped; [^\\n]*\\[${code}\\]\\n$`));
       const json = JSON.parse(stdout);
       expect((json.runs?.[0] ?? json).outcome).toBe('stopped');
       expect(process.listenerCount('SIGINT')).toBe(before);

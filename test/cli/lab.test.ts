@@ -181,7 +181,7 @@ describe('a lab file with mistakes', () => {
     ['broken YAML', labText(['cmb: [64M']), ':', 'LAB_SYNTAX'],
     ['two devices of one name', labText([], []).replace('nvme1', 'nvme0'), ':6:9', 'LAB_NAME'],
     ['a version to come', 'peerlane: lab/9\n', ':1:11', 'LAB_MARKER'],
-    ['a word of a later version', 'peerlane: lab/1\nfaults: {}\n', ':2:1', 'LAB_RESERVED'],
+    ['a fault of nobody', 'peerlane: lab/1\nfaults: {device: a, do: drop}\n', ':2:18', 'LAB_REFERENCE'],
     ['names that would steer a terminal', labText(['"\\u001b[2J": 1']), ':6:9', 'LAB_'],
     [
       'aliases that grow without end',

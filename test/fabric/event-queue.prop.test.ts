@@ -29,10 +29,19 @@ class ListQueue {
     this.entries = this.entries.filter((entry) => entry.name !== name);
   }
 
-  next(): number | undefined {
-    const first = this.entries.toSorted(
+  #first(): Entry | undefined {
+    return this.entries.toSorted(
       (a, b) => Number(b.isDue) - Number(a.isDue) || a.at - b.at || a.order - b.order,
     )[0];
+  }
+
+  nextAt(): number {
+    const first = this.#first();
+    return first === undefined ? Number.POSITIVE_INFINITY : first.isDue ? this.now : first.at;
+  }
+
+  next(): number | undefined {
+    const first = this.#first();
     if (first === undefined) {
       return undefined;
     }
@@ -79,11 +88,19 @@ const plan = fc.record({
   takes: fc.array(fc.nat(4), { minLength: 1, maxLength: 20 }),
   /** How many events run before somebody outside takes steps, in turn. */
   runs: fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 10 }),
+  /** How far a clock outside goes on before each of these, in turn; none: there is no such clock. */
+  jumps: fc.oneof(
+    fc.constant([]),
+    fc.array(fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 9e9 })), {
+      minLength: 1,
+      maxLength: 8,
+    }),
+  ),
 });
 
 test('events come by time and then by the order of asking, whichever of ring, wheel and heap holds them', () => {
   fc.assert(
-    fc.property(plan, ({ isTimed, steps, takes, runs }) => {
+    fc.property(plan, ({ isTimed, steps, takes, runs, jumps }) => {
       const queue = new EventQueue({ turn: noTurn, timed: isTimed });
       const list = new ListQueue(isTimed);
       const timers: { id: number; name: number }[] = [];
@@ -129,8 +146,24 @@ test('events come by time and then by the order of asking, whichever of ring, wh
         takeSteps(1);
         const pending = list.entries.length;
         expect(queue.isIdle).toBe(pending === 0);
-        const ran = queue.runUntilIdle(runs[round % runs.length]!);
-        expect(ran > 0).toBe(pending > 0);
+        expect(queue.nextPs).toBe(list.nextAt());
+        const eventsMax = runs[round % runs.length]!;
+        if (jumps.length === 0) {
+          expect(queue.runUntilIdle(eventsMax) > 0).toBe(pending > 0);
+        } else {
+          // A clock outside: time passes with or without events.
+          const jump = jumps[round % jumps.length]!;
+          const fromPs = round % 2 === 0 || pending === 0 ? queue.nowPs : list.nextAt();
+          const untilPs = fromPs + jump;
+          const isDue = list.nextAt() <= untilPs;
+          const ran = queue.runUntil(untilPs, eventsMax);
+          expect(ran > 0).toBe(isDue);
+          list.now = Math.max(list.now, queue.nowPs);
+          if (ran < eventsMax) {
+            expect(queue.nowPs).toBe(untilPs);
+            expect(list.nextAt()).toBeGreaterThan(untilPs);
+          }
+        }
       }
       expect(seen).toEqual(expected);
       expect(queue.isIdle).toBe(true);

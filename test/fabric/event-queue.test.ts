@@ -231,3 +231,54 @@ test('a delayed queue gives the same order for the same seed, and another for an
   expect(orders[0]).toBe(orders[1]);
   expect(orders[0]).not.toBe(orders[2]);
 });
+
+describe('a queue that follows a clock outside', () => {
+  test('runs what is due up to a moment, which then is now', () => {
+    const queue = new EventQueue({ turn: noTurn });
+    const sink = recorder(queue);
+    queue.timer(1000, sink, 1, 0);
+    queue.timer(2000, sink, 2, 0);
+    queue.after(5, sink, 3, 0);
+    expect(queue.nextPs).toBe(0);
+    expect(queue.runUntil(1500)).toBe(2);
+    expect(sink.seen).toEqual(['3:0@0', '1:0@1000']);
+    expect([queue.nowPs, queue.nextPs]).toEqual([1500, 2000]);
+    expect(queue.runUntil(1700)).toBe(0);
+    expect(queue.nowPs).toBe(1700);
+    expect(queue.runUntil(100)).toBe(0);
+    expect(queue.nowPs).toBe(1700);
+    queue.timer(0, sink, 4, 0);
+    expect(queue.nextPs).toBe(1700);
+    expect(queue.runUntil(1700)).toBe(1);
+    expect(queue.runUntil(5000)).toBe(1);
+    expect(queue.nextPs).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('stops after so many events, and time has come no further than they', () => {
+    const queue = new EventQueue({ turn: noTurn });
+    const sink = recorder(queue);
+    queue.timer(10, sink, 1, 0);
+    queue.timer(20, sink, 2, 0);
+    expect(queue.runUntil(100, 1)).toBe(1);
+    expect([queue.nowPs, queue.nextPs]).toEqual([10, 20]);
+    expect(queue.runUntil(100, 5)).toBe(1);
+    expect(queue.nowPs).toBe(100);
+  });
+
+  test('is not held back by what somebody outside awaits, and has no end of time', () => {
+    const queue = new EventQueue({ turn: noTurn });
+    const sink = recorder(queue);
+    queue.hold();
+    queue.timer(TIME_END_PS + 1e12, sink, 1, 0);
+    expect(queue.runUntil(TIME_END_PS + 2e12)).toBe(1);
+    queue.timer(1e12, sink, 2, 0);
+    expect(queue.runUntil(TIME_END_PS + 4e12)).toBe(1);
+    expect(sink.seen).toEqual([`1:0@${TIME_END_PS + 1e12}`, `2:0@${TIME_END_PS + 3e12}`]);
+  });
+
+  test('does not begin without a moment', () => {
+    const queue = new EventQueue({ turn: noTurn });
+    expect(() => queue.runUntil(Number.NaN)).toThrow(/no moment/);
+    expect(() => queue.runUntil(Number.POSITIVE_INFINITY)).toThrow(/no moment/);
+  });
+});

@@ -161,7 +161,7 @@ class LabProof {
           routes,
           what,
           isUnmapped,
-          asksFirst: client.state.enablesAts,
+          asksFirst: client.state.enablesAts && client !== provider,
           isAskingBlocked: isTranslationBlocked(client),
           canRelax: client.device.usesRelaxedOrdering && client.state.enablesRelaxedOrdering,
         },

@@ -1,16 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import {
   dllpShare,
+  flitNs,
   generationOf,
   kernelBandwidthMbps,
   linkGoodputGBs,
   narrowest,
   netGBs,
+  packetLatencyNs,
   paddedPayloadBytes,
   pathGoodput,
   rawGBs,
   readLoad,
+  replayShare,
   requestOverheadBytes,
+  serialiseNs,
+  strictWriteGoodputGBs,
   writeGoodputGBs,
   writeLoad,
 } from '../../src/rates/index.ts';
@@ -35,6 +40,34 @@ describe('link rates', () => {
 
   it('are 0 for a link without lanes, never NaN', () => {
     expect(netGBs({ speedGTs: 8, width: 0 })).toBe(0);
+  });
+});
+
+describe('flits', () => {
+  const g6x16 = { speedGTs: 64, width: 16 };
+
+  it('cost each link up to one flit and 2 ns of error correction', () => {
+    // 256 bytes at 128 GB/s.
+    expect(flitNs(g6x16)).toBe(2 + 2);
+    expect(flitNs({ speedGTs: 64, width: 4 })).toBe(8 + 2);
+    expect(flitNs(g5x4)).toBe(0);
+    const bare = 2 * 60 + 2 * 1 + 110 + serialiseNs(g6x16, 272);
+    expect(packetLatencyNs([g6x16, g6x16], 272)).toBeCloseTo(bare + 2 * 4, 9);
+    expect(packetLatencyNs([g5x4, g6x16], 272) - packetLatencyNs([g5x4, g5x4], 272)).toBeCloseTo(4, 9);
+  });
+});
+
+describe('bit errors', () => {
+  it('send a packet again as often as one of its bits is wrong, and no link goes on above one half', () => {
+    expect(replayShare(280, 0)).toBe(0);
+    expect(replayShare(280, 1e-9)).toBeCloseTo(2.24e-6, 12);
+    expect(replayShare(1e6, 1e-3)).toBe(0.5);
+  });
+});
+
+describe('strictly ordered writes', () => {
+  it('go one at a time', () => {
+    expect(strictWriteGoodputGBs(256, 512)).toBe(0.5);
   });
 });
 

@@ -109,7 +109,7 @@ describe('docs/pcap.md', () => {
     const named = new Set([...page.matchAll(/pltlp\.[a-z_]+(?:\.[a-z_]+)*/g)].map((match) => match[0]));
     expect([...named].filter((name) => !fields.includes(name))).toEqual([]);
     // Those that are parts of others, and of no use alone.
-    const parts = ['pltlp.version', 'pltlp.fmt', 'pltlp.type_bits', 'pltlp.port_id', 'pltlp.td'];
+    const parts = ['pltlp.version', 'pltlp.fmt', 'pltlp.type_bits', 'pltlp.port_id'];
     const short = fields.filter(
       (name) => !named.has(name) && !page.includes(`\`.${name.split('.').at(-1)}\``),
     );

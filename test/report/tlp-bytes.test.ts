@@ -44,6 +44,12 @@ describe('headers of packets', () => {
     ).toBe('00dc7802 abcdffff 00000000');
   });
 
+  it('says that a digest follows (TD, 2.2.1.1)', () => {
+    expect(words({ type: 'MRd', requesterId: 0x1, lengthDw: 1, hasDigest: true, addr: 0 })).toBe(
+      '00008001 0001000f 00000000',
+    );
+  });
+
   it('a completion names both sides, what is left and where (2.2.9)', () => {
     const base = { requesterId: 0x0300, completerId: 0x0408, tag: 0x105 } as const;
     expect(words({ ...base, type: 'CplD', lengthDw: 16, byteCount: 4096, lowerAddr: 0x40 })).toBe(

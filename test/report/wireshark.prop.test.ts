@@ -4,10 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   type CapturedTlp,
+  encodeTlpHeader,
   LINK_DIRECTION,
   LINKTYPE_USER0,
   PcapngWriter,
@@ -73,6 +75,8 @@ const FIELDS = [
   'pltlp.msg.code',
   'pltlp.msg.routing',
   'pltlp.payload',
+  'pltlp.td',
+  'pltlp.ecrc',
   'pltlp.request_in',
   'pltlp.response_in',
   'pltlp.time_ps',
@@ -114,6 +118,7 @@ const header: fc.Arbitrary<Required<TlpFields>> = fc.record({
   attributes: fc.integer({ min: 0, max: 7 }),
   addressType: fc.integer({ min: 0, max: 2 }),
   isPoisoned: fc.boolean(),
+  hasDigest: fc.boolean(),
   addr: fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.maxSafeInteger().map(Math.abs)),
   firstEnables: nibble,
   lastEnables: nibble,
@@ -155,6 +160,7 @@ function expectedFields(fields: Required<TlpFields>): Partial<Row> {
     'pltlp.tc': String(fields.trafficClass),
     'pltlp.attr': hex(fields.attributes, 2),
     'pltlp.ep': flag(fields.isPoisoned),
+    'pltlp.td': flag(fields.hasDigest),
     'pltlp.at': String(fields.addressType),
     'pltlp.length_dw': String(fields.lengthDw),
     'pltlp.length': String(fields.lengthDw * 4),
@@ -172,6 +178,17 @@ function expectedFields(fields: Required<TlpFields>): Partial<Row> {
     'pltlp.msg.code': isMessage ? hex(fields.messageCode, 2) : '',
     'pltlp.msg.routing': isMessage ? String(fields.messageRouting) : '',
   };
+}
+
+/** TLP Digest by another implementation of the same polynomial: bits that may change count as 1. 2.7.1. */
+function digestOf(fields: TlpFields, payload: Uint8Array): string {
+  const bytes = new Uint8Array(16);
+  const length = encodeTlpHeader(fields, bytes);
+  bytes[0]! |= 1;
+  bytes[2]! |= 0x40;
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32LE(crc32(Buffer.concat([bytes.subarray(0, length), payload])));
+  return crc.toString('hex');
 }
 
 /** Cpl and Msg without data count nothing. */
@@ -220,11 +237,13 @@ describe.skipIf(version === null)(`captures in ${version ?? 'tshark'}`, () => {
               ? 16
               : 12;
           const data = carries(fields.type) ? fields.lengthDw * 4 : 0;
+          const digest = fields.hasDigest ? 4 : 0;
+          const isWhole = each.hasPayload || data === 0;
           expect(row).toMatchObject({
             ...expectedFields(fields),
             'frame.number': String(index + 1),
-            'frame.len': String(32 + headerBytes + data),
-            'frame.cap_len': String(32 + headerBytes + (each.hasPayload ? data : 0)),
+            'frame.len': String(32 + headerBytes + data + digest),
+            'frame.cap_len': String(32 + headerBytes + (isWhole ? data + digest : 0)),
             'frame.interface_name': `${link.name} ${each.direction === LINK_DIRECTION.UP ? 'up' : 'down'}`,
             '_ws.malformed': '',
             '_ws.lua.error': '',
@@ -235,13 +254,14 @@ describe.skipIf(version === null)(`captures in ${version ?? 'tshark'}`, () => {
             'pltlp.width': String(link.width),
             'pltlp.port': link.name,
             'pltlp.seq': String(each.sequence),
-            'pltlp.wire_bytes': String(headerBytes + data + 8),
+            'pltlp.wire_bytes': String(headerBytes + data + digest + 8),
             'pltlp.start_ps': String(each.startPs),
             'pltlp.end_ps': String(each.startPs + each.durationPs),
             'pltlp.credits.header': String(each.headerCredits),
             'pltlp.credits.data': Number.isFinite(each.dataCredits) ? String(each.dataCredits) : '',
             'pltlp.payload':
               each.hasPayload && data > 0 ? Buffer.from(payload.subarray(0, data)).toString('hex') : '',
+            'pltlp.ecrc': isWhole && fields.hasDigest ? digestOf(fields, payload.subarray(0, data)) : '',
           });
         }
       }),

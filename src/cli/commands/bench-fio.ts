@@ -26,6 +26,7 @@ import { confirmWrite } from '../transfer/consent.ts';
 import type { OpenEnd, TransferEnd, TransferMachine } from '../transfer/machine.ts';
 import { nowNs, openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
 import { watchSignals } from '../transfer/signals.ts';
+import { benchStoppedText, FAILED, MISMATCH } from '../transfer/trouble.ts';
 
 export interface BenchFioOptions extends TransferMachineOptions {
   /** Path of the job file. */
@@ -280,10 +281,10 @@ async function print(
   io.exitWith?.(report.exitStatus);
   const failed = result.threads.find(({ trouble }) => trouble !== undefined);
   if (failed?.trouble !== undefined) {
-    const kind = failed.trouble.kind === 'verify' ? '[COPY_MISMATCH]' : '[COPY_FAILED]';
-    io.err(`peerlane: ${printable(`job ${failed.job.name}: ${troubleText(failed.trouble)} ${kind}`)}\n`);
+    const kind = failed.trouble.kind === 'verify' ? MISMATCH : FAILED;
+    io.err(`peerlane: ${printable(`job ${failed.job.name}: ${troubleText(failed.trouble)} [${kind}]`)}\n`);
   } else if (result.outcome === 'stopped') {
-    io.err('peerlane: stopped; the figures are of what was done so far [COPY_STOPPED]\n');
+    io.err(`peerlane: ${benchStoppedText('what was done so far')}\n`);
   }
   const isJson = options.json === true || options.outputFormat === 'json';
   await io.out(isJson ? `${JSON.stringify(fioJson(report), null, 2)}\n` : fioText(report));

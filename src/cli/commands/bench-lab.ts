@@ -2,7 +2,6 @@
  * `peerlane lab FILE bench TARGET...`: the options become a workload of one stream, which runs in virtual time with each kind of
  * memory on a machine just switched on.
  */
-import type { BlockTarget, Span } from '../../access/index.ts';
 import {
   type LabPlace,
   type LabStream,
@@ -14,8 +13,6 @@ import {
 import {
   LatencyHistogram,
   type LatencySummary,
-  Load,
-  type LoadSide,
   type RoundResult,
   type RouteChoice,
   type SideResult,
@@ -27,19 +24,12 @@ import type { MachineSource } from '../machine-input.ts';
 import { formatBytes, printable, styleFor } from '../render/style.ts';
 import { sumTraffic, trafficLines } from '../render/traffic.ts';
 import { latencyTable } from '../render/transfer.ts';
-import { limiterLine, timeLine } from '../render/workload.ts';
-import { confirmWrite } from '../transfer/consent.ts';
+import { faultLines, limiterLine, timeLine } from '../render/workload.ts';
 import type { TransferMachine } from '../transfer/machine.ts';
 import { nowNs, transferMachineOf } from '../transfer/open-machine.ts';
-import {
-  type BenchCommandOptions,
-  benchHead,
-  chosenRoute,
-  endsOf,
-  headLines,
-  latencyRows,
-  sidesOf,
-} from './bench.ts';
+import { benchStoppedText, FAILED } from '../transfer/trouble.ts';
+import { benchHead, headLines, latencyRows } from './bench.ts';
+import { areaBytesOf, type Bench, type BenchCommandOptions, loadOf, withBench } from './bench-set-up.ts';
 
 const EXIT_FAILED = 3;
 const DEFAULT_SECONDS = 0.01;
@@ -125,27 +115,14 @@ export async function benchLab(
 
 /** Asks and checks as on a real machine; nothing is moved. */
 async function planOf(machine: TransferMachine, options: BenchCommandOptions, io: Io): Promise<Plan> {
-  const ends = endsOf(machine, options);
-  const writtenEnd = options.mode === 'read' ? undefined : ends.at(-1);
-  const choice = chosenRoute(machine, options, ends, io);
-  if (writtenEnd !== undefined && writtenEnd.atStake !== 'nothing') {
-    await confirmWrite(io, options.yes, writtenEnd, "the load's data");
-  }
-  const targets: BlockTarget[] = [];
-  const spans: Span[] = [];
-  try {
-    for (const end of ends) {
-      targets.push(end.open({ write: end === writtenEnd, depth: options.depth }).target);
-    }
-    const { depth, sides } = sidesOf(machine, options, choice, targets, spans);
-    const smallest = Math.min(...targets.map(({ sizeBytes }) => sizeBytes));
-    const areaBytes = options.size ?? smallest;
-    checkLoad(options, targets, depth, sides, areaBytes);
+  return withBench(machine, options, io, async (bench) => {
+    refuseLoad(bench, options);
+    const { choice, depth, sides } = bench;
     const { provider } = choice;
     return {
       choice,
       depth,
-      areaBytes,
+      areaBytes: areaBytesOf(bench, options),
       sides: sides.map(({ label, span }) => ({
         label,
         memory:
@@ -154,46 +131,15 @@ async function planOf(machine: TransferMachine, options: BenchCommandOptions, io
             : { kind: 'host', node: null },
       })),
     };
-  } finally {
-    for (const target of targets) {
-      await target.close();
-    }
-    for (const span of spans) {
-      span.close();
-    }
-  }
+  });
 }
 
-/** The same refusals as for a load on the real machine. @throws {CopyError} COPY_SETUP, COPY_RANGE */
-function checkLoad(
-  options: BenchCommandOptions,
-  targets: readonly BlockTarget[],
-  depth: number,
-  sides: readonly LoadSide[],
-  areaBytes: number,
-): void {
-  const source = targets[0]!;
-  const target = targets.at(-1)!;
+/** As a load on the real machine refuses it. @throws {CopyError} COPY_SETUP, COPY_RANGE */
+function refuseLoad(bench: Bench, options: BenchCommandOptions): void {
+  loadOf(bench, options, { seconds: options.seconds ?? DEFAULT_SECONDS, rounds: options.rounds ?? 1 });
+  const { targets, depth, sides } = bench;
+  const [source, target] = [targets[0]!, targets.at(-1)!];
   const work = { next: () => false };
-  new Load({
-    source,
-    target,
-    pattern: {
-      mode: options.mode,
-      blockBytes: options.block,
-      offsetBytes: 0,
-      areaBytes,
-      isRandom: options.random === true,
-      seed: options.seed,
-      readPercent: options.readPercent,
-      count: options.count,
-      durationNs: (options.seconds ?? DEFAULT_SECONDS) * 1e9,
-    },
-    depth,
-    sides,
-    rounds: options.rounds ?? 1,
-    nowNs,
-  });
   for (const { span } of sides) {
     new Transfer({ source, target, span, chunkBytes: options.block, depth, work, nowNs });
   }
@@ -315,11 +261,11 @@ async function finish(outcome: Outcome, plan: Plan, options: BenchCommandOptions
   if (failed !== undefined) {
     const { failures, failure } = failed.report.streams[0]!;
     io.err(
-      `peerlane: ${failures} requests failed with ${failed.result.label}, the first: ${printable(failure ?? '')}; \`peerlane check\` shows the verdict [COPY_FAILED]\n`,
+      `peerlane: ${failures} requests failed with ${failed.result.label}, the first: ${printable(failure ?? '')}; \`peerlane check\` shows the verdict [${FAILED}]\n`,
     );
   }
   if (signalStatus !== undefined) {
-    io.err('peerlane: stopped; the figures are of the time until then [COPY_STOPPED]\n');
+    io.err(`peerlane: ${benchStoppedText('the time until then')}\n`);
   }
   if (options.json === true) {
     await io.out(`${JSON.stringify(json(outcome, plan, options, status), null, 2)}\n`);
@@ -348,6 +294,9 @@ function* text(
     const bytes = result.rounds.reduce((sum, round) => sum + round.bytes, 0);
     yield `${result.label}: ${(result.bytesPerSecond / 1e9).toFixed(3)} GB/s, ${Math.round(result.itemsPerSecond)} requests/s (${items} requests, ${formatBytes(bytes)})`;
     yield `  ${limiterLine(report, style)}`;
+    for (const line of faultLines(report)) {
+      yield `  ${line}`;
+    }
     yield `  processor: ${report.cpu.cores.toFixed(2)} cores`;
     for (const line of traffic === null ? [] : trafficLines(traffic)) {
       yield `  ${line}`;

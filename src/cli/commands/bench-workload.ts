@@ -7,6 +7,7 @@ import { runTimed, type TimedRun } from '../lab/timed-run.ts';
 import { formatBytes, printable, styleFor } from '../render/style.ts';
 import { limiterLine, timeLine, workloadLines } from '../render/workload.ts';
 import type { TransferMachineOptions } from '../transfer/open-machine.ts';
+import { benchStoppedText, FAILED } from '../transfer/trouble.ts';
 
 export interface BenchWorkloadOptions extends TransferMachineOptions, TimeOptions {
   readonly json?: boolean;
@@ -94,11 +95,11 @@ async function finish(
   io.exitWith?.(status);
   for (const { name, failures, failure } of failed) {
     io.err(
-      `peerlane: ${printable(`${name}: ${failures} requests failed, the first: ${failure}`)} [COPY_FAILED]\n`,
+      `peerlane: ${printable(`${name}: ${failures} requests failed, the first: ${failure}`)} [${FAILED}]\n`,
     );
   }
   if (signalStatus !== undefined) {
-    io.err('peerlane: stopped; the figures are of the time until then [COPY_STOPPED]\n');
+    io.err(`peerlane: ${benchStoppedText('the time until then')}\n`);
   }
   if (options.json === true) {
     await io.out(`${JSON.stringify(workloadJson(outcome, path, status), null, 2)}\n`);

@@ -7,7 +7,7 @@ import type { TraceFiles } from '../lab/trace-files.ts';
 import { formatBytes, printable } from '../render/style.ts';
 import { trafficLines } from '../render/traffic.ts';
 import { formatNs, formatRate, latencyTable } from '../render/transfer.ts';
-import { timeLine } from '../render/workload.ts';
+import { faultLines, timeLine } from '../render/workload.ts';
 import { confirmWrite } from '../transfer/consent.ts';
 import type { InPlace, TransferEnd, TransferMachine } from '../transfer/machine.ts';
 import { openTransferMachine, type TransferMachineOptions } from '../transfer/open-machine.ts';
@@ -215,7 +215,11 @@ function copyText(ran: CopyRun, choice: RouteChoice, options: CopyCommandOptions
   }
   lines.push(`trust: ${result.trust}`);
   if (ran.report !== null) {
-    lines.push(timeLine(ran.report), `limiter: ${printable(ran.report.limiter.text)}`);
+    lines.push(
+      timeLine(ran.report),
+      `limiter: ${printable(ran.report.limiter.text)}`,
+      ...faultLines(ran.report),
+    );
   }
   if (traffic !== null) {
     lines.push(...trafficLines(traffic));
@@ -300,6 +304,7 @@ function copyJson(
     limiter: ran.report?.limiter ?? null,
     busy: ran.report?.busy ?? null,
     links: ran.report?.links ?? null,
+    ...(ran.report?.faults === undefined ? {} : { faults: ran.report.faults }),
     traffic,
     verify:
       result.verify === undefined ? null : { ...result.verify, failure: failureJson(result.verify.failure) },

@@ -24,7 +24,7 @@ import { LabTransferMachine } from '../transfer/lab-machine.ts';
 import { nowNs } from '../transfer/open-machine.ts';
 import { resolveRoute, routeJson } from '../transfer/route.ts';
 import { type CopyRun, runCopyPlan } from '../transfer/run-copy.ts';
-import { troubleText } from '../transfer/trouble.ts';
+import { MISMATCH, troubleText } from '../transfer/trouble.ts';
 import { VirtualClock } from '../transfer/virtual-clock.ts';
 
 export interface DemoOptions {
@@ -237,7 +237,7 @@ async function finish(report: DemoReport, isJson: boolean, io: Io): Promise<numb
       io.err(`peerlane: ${troubleText(ran.result, report.from.label, report.to.label)}\n`);
     } else if (!verified && !differedBefore) {
       io.err(
-        `peerlane: ${report.to.label} held the same bytes before, so nothing is proved; copy another range or drive [COPY_MISMATCH]\n`,
+        `peerlane: ${report.to.label} held the same bytes before, so nothing is proved; copy another range or drive [${MISMATCH}]\n`,
       );
     }
   }

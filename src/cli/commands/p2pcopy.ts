@@ -16,6 +16,7 @@ import type { TransferEnd, TransferMachine } from '../transfer/machine.ts';
 import { nowNs, openTransferMachine } from '../transfer/open-machine.ts';
 import { assertDifferent } from '../transfer/route.ts';
 import { watchSignals } from '../transfer/signals.ts';
+import { FAILED, MISMATCH, STOPPED } from '../transfer/trouble.ts';
 import {
   type HostWork,
   hostAccessOf,
@@ -199,17 +200,17 @@ async function print(report: P2pCopyReport, options: P2pCopyCommandOptions, io: 
 
 function troubleText(report: P2pCopyReport, result: P2pCopyResult | null): string {
   if (result === null) {
-    return `the memory did not keep what the processor wrote, at byte ${report.hostAccess?.result.mismatchAtBytes} [COPY_MISMATCH]`;
+    return `the memory did not keep what the processor wrote, at byte ${report.hostAccess?.result.mismatchAtBytes} [${MISMATCH}]`;
   }
   const { check, failure } = result;
   if (failure !== undefined) {
     const advice = failure.status === STATUS.UNREACHABLE ? '; `peerlane check` shows the verdict' : '';
-    return `${result.stage}: ${failure.phase} at byte ${failure.offsetBytes} failed: ${failure.message}${advice} [COPY_FAILED]`;
+    return `${result.stage}: ${failure.phase} at byte ${failure.offsetBytes} failed: ${failure.message}${advice} [${FAILED}]`;
   }
   if (check?.outcome === 'mismatch') {
-    return `${report.target.label} differs from what was written to ${report.source.label} at byte ${check.mismatchAtBytes} [COPY_MISMATCH]`;
+    return `${report.target.label} differs from what was written to ${report.source.label} at byte ${check.mismatchAtBytes} [${MISMATCH}]`;
   }
-  return `stopped in the ${result.stage} stage after ${result.chunksDone} of ${report.chunks} chunks [COPY_STOPPED]`;
+  return `stopped in the ${result.stage} stage after ${result.chunksDone} of ${report.chunks} chunks [${STOPPED}]`;
 }
 
 function progressText({ stage, doneBytes, totalBytes }: P2pCopyProgress): string {

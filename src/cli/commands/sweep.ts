@@ -3,16 +3,18 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, extname } from 'node:path';
 import { UsageError } from '../../base/index.ts';
-import { parseLab, setLabValue } from '../../lab/index.ts';
+import { labJsonSchema, parseLab, setLabValue, workloadOf } from '../../lab/index.ts';
 import type { Io } from '../io.ts';
 import { openLabFile } from '../machine-input.ts';
 import { writeNewFile } from '../new-file.ts';
+import { sha256 } from '../sweep/journal.ts';
 import { type Sweep, sweepChart, sweepCsv, sweepJson, tableText } from '../sweep/output.ts';
 import { parseSets } from '../sweep/sets.ts';
 import { runSweep, type SweepParts } from '../sweep/sweep.ts';
-import { workloadOf } from '../sweep/workload-of.ts';
 
 export interface SweepCommandOptions {
+  /** Of the program. */
+  readonly version: string;
   /** `path=a,b,c`, each. */
   readonly set: readonly string[];
   readonly metric: string;
@@ -50,6 +52,8 @@ export async function sweep(
   parseLab(text, path);
   const { points, results, signalStatus } = await runSweep(
     {
+      peerlane: options.version,
+      labSchema: sha256(JSON.stringify(labJsonSchema())).slice(0, 12),
       label: path,
       text,
       sets,

@@ -5,6 +5,8 @@ import type { Io } from '../io.ts';
 export interface Definitions {
   readonly program: Command;
   readonly io: Io;
+  /** Of the program. */
+  readonly version: string;
   /** Tells the exit status of a command that ended. */
   readonly done: (status: number) => void;
   /** Options of the program itself hold before and after the command's name. */

@@ -4,7 +4,7 @@ import { UsageError } from '../../base/index.ts';
 import { parseCount } from '../arguments.ts';
 import type { Definitions } from './definitions.ts';
 
-export function defineSweep({ program, io, done, withoutMachine }: Definitions): void {
+export function defineSweep({ program, io, version, done, withoutMachine }: Definitions): void {
   program
     .command('sweep [file]')
     .summary('a workload of a lab over all combinations of values: what matters, and where it stops to')
@@ -37,8 +37,9 @@ METRIC is a figure of the report: goodputGBs, iops and failures over all streams
 streams.r0.goodputGBs, dramBytes, cpu.share, limiter.utilisation; a name that is not there is answered with those that are. The
 chart has the first --set along x, the combinations of the others as series, and a gap where a point failed.
 
-Ctrl-C prints what is known and leaves a journal: the same command goes on where it was. So does a run that was killed. A journal
-of another lab or other sets is refused. The order of the points is the same for any number of --jobs, and so are the results.
+A sweep that takes more than a minute says so, with an estimate. Ctrl-C prints what is known and leaves a journal: the same command
+goes on where it was. So does a run that was killed. A journal of another lab, other sets or another version of peerlane is refused.
+The order of the points is the same for any number of --jobs, and so are the results.
 
 Exit status 0 when every point was computed; 3 when one failed (its row says why); 2 for a mistake; 128 + n after a signal.
 
@@ -61,7 +62,7 @@ Examples:
         });
       }
       const { sweep } = await import('../commands/sweep.ts');
-      done(await sweep(path, options, io));
+      done(await sweep(path, { ...options, version }, io));
     });
 }
 

@@ -44,10 +44,8 @@ function bounced(stream: LabStream): LabStream | null {
       return { ...stream, via: { kind: 'host', node: null } };
     case 'read':
     case 'write':
-      return { ...stream, memory: HOST, fetchedBy: nameOf(stream.memory) };
     case 'mix':
-      // Which share of it was reads is not known here, and the peer would do both.
-      return null;
+      return { ...stream, memory: HOST, fetchedBy: nameOf(stream.memory) };
     case 'dma-write':
     case 'dma-read':
       return staged(stream);

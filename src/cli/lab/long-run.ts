@@ -7,16 +7,27 @@ const FIRST_LOOK_NS = 1e9;
 /** What a person should be told. */
 const LONG_NS = 60e9;
 
+/** What is said of a run that is long. */
+export interface LongRunWords {
+  readonly what: string;
+  /** What Ctrl-C does. */
+  readonly onStop: string;
+}
+
+const RUN: LongRunWords = { what: 'this run', onStop: 'prints what is known by then' };
+
 export class LongRun {
   readonly #io: Io;
+  readonly #words: LongRunWords;
   readonly #nowNs: () => number;
   readonly #startNs: number;
   readonly #line: ProgressLine;
   #isTold = false;
 
   /** @param nowNs the clock of this computer */
-  constructor(io: Io, nowNs: () => number) {
+  constructor(io: Io, nowNs: () => number, words: LongRunWords = RUN) {
     this.#io = io;
+    this.#words = words;
     this.#nowNs = nowNs;
     this.#startNs = nowNs();
     this.#line = new ProgressLine(io, nowNs);
@@ -34,7 +45,7 @@ export class LongRun {
       this.#isTold = true;
       this.#line.clear();
       this.#io.err(
-        `peerlane: this run takes about ${durationText(elapsedNs + leftNs)} of this computer's time; Ctrl-C prints what is known by then\n`,
+        `peerlane: ${this.#words.what} takes about ${durationText(elapsedNs + leftNs)} of this computer's time; Ctrl-C ${this.#words.onStop}\n`,
       );
     }
     const left = isKnown ? `, ${durationText(leftNs)} left` : '';

@@ -48,6 +48,9 @@ function* directionLines(
       `${style.good(`${rate(direction.goodputGBs)}`)}${asked}; 64 B in ${formatNs(direction.smallNs!)}; no memory traffic`,
     );
   }
+  for (const text of direction.leftOut) {
+    yield field('not in it', printable(text));
+  }
   yield field('', style.dim('bounced through system memory:'));
   yield* termLines(bounced.terms, bounced.limit);
   yield field('bounced', bouncedText(bounced));

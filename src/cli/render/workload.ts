@@ -17,6 +17,11 @@ export function* workloadLines(report: WorkloadReport, style: Style): Generator<
       yield style.bad(printable(`${name}: ${failures} requests failed: ${failure}`));
     }
   }
+  for (const { name, requests } of report.streams.filter(({ isCoarse }) => isCoarse)) {
+    const few =
+      requests === 0 ? 'no request' : requests === 1 ? 'only 1 request' : `only ${requests} requests`;
+    yield printable(`${name}: ${few} ended in the measured time; a longer \`duration\` tells more`);
+  }
   const used = report.links.filter(({ up, down }) => Math.max(up.utilisation, down.utilisation) >= IDLE);
   const idle = report.links.length - used.length;
   if (used.length > 0) {
@@ -39,6 +44,29 @@ export function* workloadLines(report: WorkloadReport, style: Style): Generator<
     yield printable(`waited for: ${told.join(', ')} of the time${more}`);
   }
   yield limiterLine(report, style);
+  yield* faultLines(report);
+}
+
+/** `fault 1 (nvme0 drop, opcode 0x02, skip 20): acted once`, then what drivers saw of it. */
+export function* faultLines({ faults }: WorkloadReport): Generator<string> {
+  for (const { id, rule, acted } of faults?.rules ?? []) {
+    const { device, do: action, ...rest } = rule;
+    const words = Object.entries(rest).map(([key, value]) => `, ${key} ${value}`);
+    const times = acted === 0 ? 'did not act' : acted === 1 ? 'acted once' : `acted ${acted} times`;
+    yield printable(`fault ${id} (${device} ${action}${words.join('')}): ${times}`);
+  }
+  for (const { device, resets, anomalies } of faults?.drivers ?? []) {
+    for (const { count, first } of anomalies) {
+      yield printable(
+        `  driver of ${device}: ${first}${count === 1 ? '' : `, and ${count - 1} more like it`}`,
+      );
+    }
+    if (resets > 0) {
+      yield printable(
+        `  driver of ${device}: reset the controller ${resets === 1 ? 'once' : `${resets} times`}`,
+      );
+    }
+  }
 }
 
 /** `limiter: Gen3 x4 link of 0000:03:00.0, 98 % busy; next: media of nvme0 (pipe) at 91 %`. */

@@ -10,10 +10,26 @@ import type { SweepSet } from './sets.ts';
 
 const SCHEMA = 'peerlane/sweep-journal/1';
 
-/** The same text and the same sets are the same sweep, whatever the file is called. */
-export function sweepDigest(labText: string, sets: readonly SweepSet[]): string {
-  const facts = JSON.stringify([labText, sets.map(({ path, values }) => [path, values])]);
-  return createHash('sha256').update(facts).digest('hex');
+/** What makes a sweep this one, whatever its file is called. */
+export interface SweepIdentity {
+  /** Version of the program. */
+  readonly peerlane: string;
+  /** Of what a lab file may say: two programs of one version may differ in it. */
+  readonly labSchema: string;
+  readonly labText: string;
+  readonly sets: readonly SweepSet[];
+  /** Combinations. */
+  readonly points: number;
+}
+
+/** The same for the same text and sets by the same program: results of another one are not those that this one would find. */
+export function sweepDigest({ peerlane, labSchema, labText, sets }: SweepIdentity): string {
+  const facts = [peerlane, labSchema, labText, sets.map(({ path, values }) => [path, values])];
+  return sha256(JSON.stringify(facts));
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 export class Journal {
@@ -28,11 +44,13 @@ export class Journal {
 
   /**
    * Makes the journal, or reads it when it is there. A last line that was cut off is taken away: its point is computed again.
-   * @param points  of the sweep; others have no place in its journal
-   * @throws {UsageError} USAGE_SWEEP_JOURNAL when it is of another sweep, or no journal; {HostError} HOST_WRITE_FAILED
+   * @throws {UsageError} USAGE_SWEEP_JOURNAL when it is of another sweep or another version of the program, or no journal;
+   *         {HostError} HOST_WRITE_FAILED
    */
-  static open(path: string, digest: string, sets: readonly SweepSet[], points: number): Journal {
-    const header = `${JSON.stringify({ schema: SCHEMA, digest, sets, points })}\n`;
+  static open(path: string, sweep: SweepIdentity): Journal {
+    const { peerlane, labSchema, sets, points } = sweep;
+    const digest = sweepDigest(sweep);
+    const header = `${JSON.stringify({ schema: SCHEMA, digest, peerlane, labSchema, sets, points })}\n`;
     try {
       const fd = openSync(path, 'wx');
       try {
@@ -47,7 +65,7 @@ export class Journal {
       }
     }
     try {
-      return new Journal(path, resumed(path, header, digest, points));
+      return new Journal(path, resumed(path, header, sweep));
     } catch (error) {
       throw error instanceof UsageError ? error : unwritable(path, error);
     }
@@ -67,7 +85,7 @@ export class Journal {
   }
 }
 
-function resumed(path: string, header: string, digest: string, points: number): Map<number, PointResult> {
+function resumed(path: string, header: string, sweep: SweepIdentity): Map<number, PointResult> {
   const bytes = readFileSync(path);
   const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
   if (wholeBytes === 0 && header.startsWith(bytes.toString('utf8'))) {
@@ -81,18 +99,14 @@ function resumed(path: string, header: string, digest: string, points: number): 
   if (told?.schema !== SCHEMA) {
     throw refused(`${path} is no journal of a sweep`, 'name another file, and it is made', path);
   }
-  if (told.digest !== digest) {
-    throw refused(
-      `${path} is the journal of another sweep: the lab file or the sets have changed`,
-      'go on with the same file and the same --set, or name a new journal',
-      path,
-    );
+  if (told.digest !== sweepDigest(sweep)) {
+    throw otherSweep(path, told, sweep);
   }
   const known = new Map<number, PointResult>();
   for (const [line, text] of lines.entries()) {
     const entry = parsed(text);
     const index = entry?.index;
-    if (entry === undefined || !isPlace(index, points) || !isResult(entry)) {
+    if (entry === undefined || !isPlace(index, sweep.points) || !isResult(entry)) {
       throw refused(
         `${path}: line ${line + 2} is no point of this sweep`,
         'take the line out, or name a new journal',
@@ -127,6 +141,27 @@ function isResult(entry: object): entry is PointResult {
     metrics !== null &&
     Object.values(metrics).every((value) => typeof value === 'number' || typeof value === 'string');
   return isMetrics || (typeof error === 'object' && error !== null && typeof error.message === 'string');
+}
+
+function otherSweep(path: string, told: Record<string, unknown>, sweep: SweepIdentity): UsageError {
+  if (told.peerlane !== sweep.peerlane) {
+    return refused(
+      `${path} was written by peerlane ${told.peerlane ?? 'of an unknown version'}, and this is ${sweep.peerlane}: results of two versions do not mix`,
+      'go on with that version, or name a new journal',
+      path,
+    );
+  }
+  return told.labSchema === sweep.labSchema
+    ? refused(
+        `${path} is the journal of another sweep: the lab file or the sets have changed`,
+        'go on with the same file and the same --set, or name a new journal',
+        path,
+      )
+    : refused(
+        `${path} was written by a peerlane ${sweep.peerlane} whose lab files differ from those of this one: results of the two do not mix`,
+        'go on with the same program, or name a new journal',
+        path,
+      );
 }
 
 function refused(message: string, hint: string, path: string): UsageError {

@@ -16,6 +16,8 @@ export interface PointRun {
   /** After each point, in the order in which they end. What it throws ends the run. */
   readonly onResult: (point: SweepPoint, result: PointResult) => void;
   readonly isStopped: () => boolean;
+  /** Of the points under way; grows and shrinks. Each holds one float64, 0 to 1. */
+  readonly underWay: Set<SharedArrayBuffer>;
 }
 
 /** Ends when all points are known or it was stopped. Points are started in their order. */
@@ -53,12 +55,16 @@ async function resultOf(run: PointRun, point: SweepPoint): Promise<PointResult |
     }
     return { error: { code: error.code, message: error.message, hint: error.hint ?? null } };
   }
+  const progress = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
+  run.underWay.add(progress);
   try {
-    return await run.pool.run({ jobModule: run.jobModule, text, label: run.label });
+    return await run.pool.run({ jobModule: run.jobModule, text, label: run.label, progress });
   } catch (error) {
     if (run.isStopped()) {
       return undefined;
     }
     throw error;
+  } finally {
+    run.underWay.delete(progress);
   }
 }

@@ -5,17 +5,22 @@
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HostError, UsageError } from '../../base/index.ts';
+import { HostError, LabError, UsageError } from '../../base/index.ts';
 import type { Io } from '../io.ts';
-import { ProgressLine } from '../render/transfer.ts';
+import { LongRun } from '../lab/long-run.ts';
+import { nowNs } from '../transfer/open-machine.ts';
 import { watchSignals } from '../transfer/signals.ts';
-import { Journal, sweepDigest } from './journal.ts';
+import { Journal, type SweepIdentity, sweepDigest } from './journal.ts';
+import { mistakeIn } from './mistakes.ts';
 import type { PointResult } from './point-result.ts';
 import { LAB_JOB, openPool, type PointPool } from './pool.ts';
 import { runPoints } from './run-points.ts';
 import { type SweepPoint, type SweepSet, sweepPoints } from './sets.ts';
 
-export interface SweepRequest {
+/** Between two looks at how far the points are. */
+const LOOK_MS = 250;
+
+export interface SweepRequest extends Pick<SweepIdentity, 'peerlane' | 'labSchema'> {
   /** Path of the lab file, for messages. */
   readonly label: string;
   readonly text: string;
@@ -26,16 +31,17 @@ export interface SweepRequest {
   /** A journal that is kept; without it there is one beside `folder` until the sweep is done. */
   readonly resume?: string;
   readonly folder: string;
-  /** Puts a value into the text. @throws {LabError} */
+  /** Puts a value into a text that was read. @throws {LabError} */
   readonly setValue: (text: string, path: string, value: string) => string;
   /** Reads a text as a lab. @throws {LabError} */
   readonly check: (text: string) => void;
 }
 
-/** For tests: another job, and another pool. */
+/** For tests: another job, another pool, another clock. */
 export interface SweepParts {
   readonly openPool?: (threads: number) => Promise<PointPool>;
   readonly jobModule?: string;
+  readonly nowNs?: () => number;
 }
 
 export interface SweepOutcome {
@@ -73,7 +79,20 @@ export async function runSweep(request: SweepRequest, io: Io, parts: SweepParts 
     isStopped = true;
     void close();
   });
-  const progress = new Progress(io, points.length, results);
+  const underWay = new Set<SharedArrayBuffer>();
+  const progress = new LongRun(io, parts.nowNs ?? nowNs, {
+    what: 'this sweep',
+    onStop: 'prints what is known by then, and the same command goes on from there',
+  });
+  const known = results.size;
+  const show = (): void => {
+    let done = results.size - known;
+    for (const share of underWay) {
+      done += new Float64Array(share)[0]!;
+    }
+    progress.show(done / Math.max(1, points.length - known), `${results.size} of ${points.length} points,`);
+  };
+  const looking = setInterval(show, LOOK_MS);
   try {
     await runPoints({
       points,
@@ -85,9 +104,10 @@ export async function runSweep(request: SweepRequest, io: Io, parts: SweepParts 
       onResult: (point, result) => {
         journal.append(point.index, result);
         checkMetric(request.metric, result);
-        progress.show();
+        show();
       },
       isStopped: () => isStopped,
+      underWay,
     });
   } catch (error) {
     if (error instanceof UsageError && request.resume === undefined && journal.known.size === 0) {
@@ -97,7 +117,8 @@ export async function runSweep(request: SweepRequest, io: Io, parts: SweepParts 
     throw error;
   } finally {
     signals.end();
-    progress.clear();
+    clearInterval(looking);
+    progress.end();
     await close();
   }
   const isWhole = results.size === points.length;
@@ -121,30 +142,65 @@ function withValues(request: SweepRequest, values: readonly string[]): string {
 /** Every value once, beside the first of the others: mistakes are told now and not after an hour. */
 function checkValues(request: SweepRequest): void {
   const first = request.sets.map(({ values }) => values[0]!);
-  request.check(withValues(request, first));
+  checkCombination(request, first, [...request.sets.keys()]);
   for (const [index, { values }] of request.sets.entries()) {
     for (const value of values.slice(1)) {
-      request.check(withValues(request, first.with(index, value)));
+      checkCombination(request, first.with(index, value), [index]);
     }
   }
 }
 
+/** @param suspects  indexes of the sets whose value was not in a combination before */
+function checkCombination(
+  request: SweepRequest,
+  values: readonly string[],
+  suspects: readonly number[],
+): void {
+  try {
+    request.check(withValues(request, values));
+  } catch (error) {
+    if (!(error instanceof LabError) || error.code === 'LAB_NO_WORKLOAD') {
+      throw error;
+    }
+    // A value that is wrong by itself is named by itself.
+    for (const index of suspects) {
+      const { path } = request.sets[index]!;
+      const alone = errorOf(() => request.check(request.setValue(request.text, path, values[index]!)));
+      if (alone instanceof LabError) {
+        throw mistakeIn([`${path}=${values[index]}`], alone, request.label);
+      }
+    }
+    const given = request.sets.map(({ path }, index) => `${path}=${values[index]}`);
+    throw mistakeIn(given, error, request.label);
+  }
+}
+
+function errorOf(run: () => void): unknown {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
 function openJournal(request: SweepRequest, points: number): Journal {
-  const digest = sweepDigest(request.text, request.sets);
+  const { peerlane, labSchema, text: labText, sets } = request;
+  const identity: SweepIdentity = { peerlane, labSchema, labText, sets, points };
   if (request.resume !== undefined) {
-    return Journal.open(request.resume, digest, request.sets, points);
+    return Journal.open(request.resume, identity);
   }
   // Named for the sweep, so that the same command goes on where it was stopped.
-  const name = `peerlane-sweep-${digest.slice(0, 12)}.journal`;
+  const name = `peerlane-sweep-${sweepDigest(identity).slice(0, 12)}`;
   try {
-    return Journal.open(join(request.folder, name), digest, request.sets, points);
+    return Journal.open(join(request.folder, `${name}.journal`), identity);
   } catch (error) {
     if (!(error instanceof HostError)) {
       throw error;
     }
     // A folder that cannot be written is no reason not to sweep. In a shared one the name must not be guessed.
-    const unique = `peerlane-sweep-${digest.slice(0, 12)}-${process.pid}-${Date.now().toString(36)}.journal`;
-    return Journal.open(join(tmpdir(), unique), digest, request.sets, points);
+    const unique = `${name}-${process.pid}-${Date.now().toString(36)}.journal`;
+    return Journal.open(join(tmpdir(), unique), identity);
   }
 }
 
@@ -165,45 +221,4 @@ function checkMetric(metric: string, result: PointResult): void {
     hint: `there ${shown.length === 1 ? 'is' : 'are'} ${shown.join(', ')}${more}`,
     detail: { metric, metrics: names },
   });
-}
-
-const nowNs = (): number => Number(process.hrtime.bigint());
-
-/** Shown on a terminal only: how far, and how long still. */
-class Progress {
-  readonly #line: ProgressLine;
-  readonly #points: number;
-  readonly #results: ReadonlyMap<number, PointResult>;
-  readonly #startedNs = nowNs();
-  readonly #before: number;
-
-  constructor(io: Io, points: number, results: ReadonlyMap<number, PointResult>) {
-    this.#line = new ProgressLine(io, nowNs);
-    this.#points = points;
-    this.#results = results;
-    this.#before = results.size;
-  }
-
-  show(): void {
-    const done = this.#results.size - this.#before;
-    const left = this.#points - this.#results.size;
-    const seconds = ((nowNs() - this.#startedNs) / 1e9 / Math.max(1, done)) * left;
-    this.#line.show(`${this.#results.size} of ${this.#points} points, about ${timeText(seconds)} left`);
-  }
-
-  clear(): void {
-    this.#line.clear();
-  }
-}
-
-/** `8 s`, `3 min 20 s`, `2 h 5 min`. */
-export function timeText(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (whole < 60) {
-    return `${whole} s`;
-  }
-  const minutes = Math.floor(whole / 60);
-  return minutes < 60
-    ? `${minutes} min ${whole % 60} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -11,10 +11,12 @@ export interface PointTask {
   readonly text: string;
   /** For messages: the path of the lab file. */
   readonly label: string;
+  /** One float64: how far the point is, 0 to 1. Shared, as the thread that computes hears no messages. */
+  readonly progress: SharedArrayBuffer;
 }
 
 interface JobModule {
-  readonly runLabJob: (text: string, label: string) => Promise<Metrics>;
+  readonly runLabJob: (text: string, label: string, onStep: (progress: number) => void) => Promise<Metrics>;
 }
 
 /** An error of a class does not cross threads as what it is; its facts do. */
@@ -22,7 +24,11 @@ export default async function runPoint(task: PointTask): Promise<PointResult> {
   try {
     // The caller names a module of this shape: ./job.ts, or one of a test.
     const { runLabJob } = (await import(task.jobModule)) as JobModule;
-    return { metrics: await runLabJob(task.text, task.label) };
+    const progress = new Float64Array(task.progress);
+    const metrics = await runLabJob(task.text, task.label, (share) => {
+      progress[0] = share;
+    });
+    return { metrics };
   } catch (error) {
     if (!(error instanceof Error)) {
       return { error: { code: null, message: String(error), hint: null } };

@@ -113,12 +113,12 @@ export class LabTransferMachine implements TransferMachine, Simulation {
     const measuredPs = measuredNs * 1000;
     return this.machine.fabric.timing === null
       ? null
-      : makeReport(this.machine, [], {
-          isComplete: true,
-          isCached: false,
-          measuredPs,
-          elapsedPs: measuredPs,
-        });
+      : makeReport(
+          this.machine,
+          [],
+          { isComplete: true, isCached: false, measuredPs, elapsedPs: measuredPs },
+          this.machine.queue.nowPs,
+        );
   }
 
   traffic(): LabTraffic {

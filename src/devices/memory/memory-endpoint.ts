@@ -45,6 +45,8 @@ export interface MemoryEndpointOptions {
   readonly isPersistent: boolean;
   /** `flat`: real bytes from the start; `extents`: bytes where they are needed. */
   readonly storage: 'flat' | 'extents';
+  /** Memory for a BAR that somebody outside looks at too; null: it has its own. */
+  readonly shareMemory?: (bar: number, sizeBytes: number) => Memory | null;
 }
 
 export class MemoryEndpoint implements EndpointModel {
@@ -64,7 +66,7 @@ export class MemoryEndpoint implements EndpointModel {
       subsystemDeviceId: options.subsystemDeviceId,
       revision: options.revision,
       classCode: options.classCode,
-      bars: options.bars.map((bar) => this.#memoryBar(bar, options.storage)),
+      bars: options.bars.map((bar) => this.#memoryBar(bar, options)),
       interruptPin: options.interruptPin,
       msix: options.msix,
       msiVectorCount: options.msiVectorCount,
@@ -99,11 +101,13 @@ export class MemoryEndpoint implements EndpointModel {
 
   onDma(): void {}
 
-  #memoryBar(bar: MemoryBarOptions, storage: 'flat' | 'extents'): BarDescription {
+  #memoryBar(bar: MemoryBarOptions, { storage, shareMemory }: MemoryEndpointOptions): BarDescription {
     if (bar.kind === 'io') {
       return { ...bar, is64Bit: false, isPrefetchable: false, regions: [] };
     }
-    const memory = storage === 'flat' ? Memory.flat(bar.sizeBytes) : Memory.extents(bar.sizeBytes);
+    const memory =
+      shareMemory?.(bar.index, bar.sizeBytes) ??
+      (storage === 'flat' ? Memory.flat(bar.sizeBytes) : Memory.extents(bar.sizeBytes));
     this.#memories.set(bar.index, memory);
     const region: BarMemory = {
       kind: 'memory',

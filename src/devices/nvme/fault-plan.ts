@@ -22,9 +22,19 @@ export type FaultAction =
   /** The completion is there twice. */
   | { readonly kind: 'twice' }
   /** CSTS.CFS: the controller stops and waits for a reset. */
-  | { readonly kind: 'fatal' };
+  | { readonly kind: 'fatal' }
+  /** Nothing is wrong with the command: somebody waits for it (`onAct`). */
+  | { readonly kind: 'none' };
 
-export interface FaultRule {
+/** When a fault begins, and who hears of it. */
+export interface FaultTiming {
+  /** Not asked before it matches otherwise; missing: always. */
+  readonly isDue?: () => boolean;
+  /** Called each time that it acts, within the work on the command. */
+  readonly onAct?: () => void;
+}
+
+export interface FaultRule extends FaultTiming {
   readonly action: FaultAction;
   readonly queue?: 'admin' | 'io' | number;
   readonly opcode?: number;
@@ -37,7 +47,7 @@ export interface FaultRule {
   readonly probability?: number;
 }
 
-export interface MediaFault {
+export interface MediaFault extends FaultTiming {
   readonly nsid: number;
   readonly slba: number;
   readonly blocks: number;
@@ -88,6 +98,15 @@ export class FaultPlan {
     return this;
   }
 
+  /** Takes a rule back, if it still is there. */
+  remove(rule: FaultRule): void {
+    this.#dropRules((active) => active.rule === rule);
+  }
+
+  removeMedia(fault: MediaFault): void {
+    this.#dropMedia((active) => active.fault === fault);
+  }
+
   clear(): void {
     this.#rules = [];
     this.#media = [];
@@ -98,7 +117,7 @@ export class FaultPlan {
   /** What shall go wrong with a command that was just fetched; null for nothing. */
   forCommand(queueId: number, opcode: number, nsid: number): FaultAction | null {
     for (const active of this.#rules) {
-      if (!matches(active.rule, queueId, opcode, nsid)) {
+      if (!matches(active.rule, queueId, opcode, nsid) || active.rule.isDue?.() === false) {
         continue;
       }
       if (active.skip > 0) {
@@ -109,9 +128,9 @@ export class FaultPlan {
         continue;
       }
       if (--active.left === 0) {
-        this.#rules = this.#rules.filter((other) => other !== active);
-        this.isEmpty = this.#rules.length === 0;
+        this.#dropRules((other) => other === active);
       }
+      active.rule.onAct?.();
       return active.rule.action;
     }
     return null;
@@ -125,11 +144,15 @@ export class FaultPlan {
     for (const active of this.#media) {
       const { fault } = active;
       const start = Math.max(slba, fault.slba);
-      if (fault.nsid !== nsid || start >= Math.min(slba + blocks, fault.slba + fault.blocks)) {
+      if (
+        fault.nsid !== nsid ||
+        start >= Math.min(slba + blocks, fault.slba + fault.blocks) ||
+        fault.isDue?.() === false
+      ) {
         continue;
       }
       if (isWrite && fault.isRepairedByWrite === true) {
-        this.#dropMedia(active);
+        this.#dropMedia((other) => other === active);
         continue;
       }
       const on = fault.on ?? 'both';
@@ -137,16 +160,22 @@ export class FaultPlan {
         continue;
       }
       if (--active.left === 0) {
-        this.#dropMedia(active);
+        this.#dropMedia((other) => other === active);
       }
+      fault.onAct?.();
       this.faultLba = start;
       return fault.status ?? (isWrite ? NVME_STATUS.WRITE_FAULT : NVME_STATUS.UNRECOVERED_READ_ERROR);
     }
     return 0;
   }
 
-  #dropMedia(active: ActiveMediaFault): void {
-    this.#media = this.#media.filter((other) => other !== active);
+  #dropRules(isMeant: (active: ActiveRule) => boolean): void {
+    this.#rules = this.#rules.filter((active) => !isMeant(active));
+    this.isEmpty = this.#rules.length === 0;
+  }
+
+  #dropMedia(isMeant: (active: ActiveMediaFault) => boolean): void {
+    this.#media = this.#media.filter((active) => !isMeant(active));
     this.isMediaSound = this.#media.length === 0;
   }
 }

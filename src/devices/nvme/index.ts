@@ -34,7 +34,6 @@ export type { IoExecutor } from './queues/dispatcher.ts';
 export { IoCounters } from './services.ts';
 export { type NamespaceEntry, NvmSubsystem, type SubsystemOptions } from './subsystem.ts';
 export {
-  INSTANT_MEDIA,
   MEDIA_PARTS,
   type MediaPart,
   type MediaTimingOptions,

@@ -44,6 +44,7 @@ export class CommandRunner implements CommandOwner {
   readonly #running: (Running | null)[] = [];
   /** Tasks that wait for a slot, by queue. */
   readonly #waiting = new Map<QueuePair, Delivery<Loss | null>[]>();
+  #waitingCount = 0;
   #closedBy: Loss | null = null;
 
   constructor(dma: DmaView, lists: ListPool) {
@@ -53,12 +54,9 @@ export class CommandRunner implements CommandOwner {
 
   /** Commands under way, and those that wait for a slot. */
   get inFlight(): number {
-    let count = 0;
+    let count = this.#waitingCount;
     for (const running of this.#running) {
       count += running === null ? 0 : 1;
-    }
-    for (const waiting of this.#waiting.values()) {
-      count += waiting.length;
     }
     return count;
   }
@@ -135,15 +133,23 @@ export class CommandRunner implements CommandOwner {
     running.delivery.deliver(lostResult(loss));
   }
 
+  /** Whether a task waits for a slot of any queue. */
+  get isAnyWaiting(): boolean {
+    return this.#waitingCount > 0;
+  }
+
+  /** Whether a task waits for a slot of the queue. */
+  isWaitingFor(queue: QueuePair): boolean {
+    return (this.#waiting.get(queue)?.length ?? 0) > 0;
+  }
+
   /** Slots of the queue are free: as many tasks as fit try again. */
   onRoom(queue: QueuePair): void {
     const waiting = this.#waiting.get(queue);
-    while (waiting !== undefined && waiting.length > 0 && queue.room > 0) {
-      const before = queue.room;
-      waiting.shift()!.deliver(null);
-      if (queue.room === before) {
-        break;
-      }
+    // Each once: a task that finds no entry waits again, behind the others.
+    for (let left = waiting?.length ?? 0; left > 0 && queue.room > 0 && waiting!.length > 0; left--) {
+      this.#waitingCount--;
+      waiting!.shift()!.deliver(null);
     }
   }
 
@@ -157,7 +163,9 @@ export class CommandRunner implements CommandOwner {
 
   /** Those that wait for a slot of the queue give up. */
   loseWaiting(queue: QueuePair, loss: Loss): void {
-    for (const delivery of this.#waiting.get(queue)?.splice(0) ?? []) {
+    const waiting = this.#waiting.get(queue)?.splice(0) ?? [];
+    this.#waitingCount -= waiting.length;
+    for (const delivery of waiting) {
       delivery.deliver(loss);
     }
   }
@@ -187,6 +195,7 @@ export class CommandRunner implements CommandOwner {
   *#room(queue: QueuePair): Task<Loss | null> {
     const delivery = new Delivery<Loss | null>();
     const waiting = this.#waiting.get(queue);
+    this.#waitingCount++;
     if (waiting === undefined) {
       this.#waiting.set(queue, [delivery]);
     } else {

@@ -34,6 +34,7 @@ import {
 } from './identify.ts';
 import { type NamespaceHome, type NamespaceOptions, NvmeNamespace } from './namespace.ts';
 import { type NvmeOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { NO_ROOM, SENT } from './part-sender.ts';
 import { readStatus } from './properties.ts';
 import type { Loss, QueuePair, Supervisor } from './queue-pair.ts';
 
@@ -69,7 +70,11 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
   /** Grows with every reset; asynchronous event requests of before notice it. */
   #generation = 0;
   readonly #open = new Set<NvmeNamespace>();
+  /** Whose requests wait for slots, in the order of their turns. */
   #wanting: NvmeNamespace[] = [];
+  #isServing = false;
+  /** Tasks and namespaces go first by turns. */
+  #areTasksFirst = false;
   /** Commands that an Abort was sent for. */
   readonly #aborted = new Set<string>();
   #abortsUnderWay = 0;
@@ -275,12 +280,50 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
     this.#open.delete(namespace);
   }
 
+  isAwaited(namespace: NvmeNamespace): boolean {
+    const { runner } = this.engine;
+    return (
+      (this.#wanting.length > 0 &&
+        (this.#isServing ||
+          this.#wanting.some((other) => other !== namespace && other.sharesQueuesWith(namespace)))) ||
+      (runner.isAnyWaiting && namespace.usesQueue((queue) => runner.isWaitingFor(queue)))
+    );
+  }
+
   onRoom(queue: QueuePair): void {
-    if (this.#wanting.length > 0 && this.isLive) {
-      this.#serveWanting();
+    this.#areTasksFirst = !this.#areTasksFirst;
+    if (!this.#areTasksFirst) {
+      this.serve();
     }
     // Also while starting: its own commands wait for room too.
     this.engine.runner.onRoom(queue);
+    if (this.#areTasksFirst) {
+      this.serve();
+    }
+  }
+
+  /** In turn, a command each: one that floods the queues holds up nobody else. Whoever finds no room keeps its place. */
+  serve(): void {
+    if (this.#isServing) {
+      return;
+    }
+    const wanting = this.#wanting;
+    const full: NvmeNamespace[] = [];
+    this.#isServing = true;
+    try {
+      while (wanting.length > 0 && this.isLive) {
+        const namespace = wanting.shift()!;
+        const outcome = namespace.sendOne();
+        if (outcome === SENT) {
+          wanting.push(namespace);
+        } else if (outcome === NO_ROOM) {
+          full.push(namespace);
+        }
+      }
+    } finally {
+      wanting.unshift(...full);
+      this.#isServing = false;
+    }
   }
 
   onExpired(queue: QueuePair, slot: number): void {
@@ -369,10 +412,7 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
       if (this.#state === 'recovering') {
         this.#setState('live');
         this.#listen();
-        this.#wanting = [];
-        for (const namespace of [...this.#open]) {
-          namespace.onRoom();
-        }
+        this.serve();
         this.#tellSettled();
         return;
       }
@@ -523,14 +563,6 @@ export class NvmeController implements Supervisor, NamespaceHome, EventHandler {
     this.#wanting = [];
     for (const namespace of [...this.#open]) {
       namespace.onEnd(loss);
-    }
-  }
-
-  #serveWanting(): void {
-    const wanting = this.#wanting;
-    this.#wanting = [];
-    for (const namespace of wanting) {
-      namespace.onRoom();
     }
   }
 

@@ -37,7 +37,7 @@ import type { MappedData } from './command-runner.ts';
 import type { Engine } from './engine.ts';
 import type { NamespaceIdentity } from './identify.ts';
 import { NamespaceCommands } from './namespace-commands.ts';
-import { NO_ROOM, PartSender, QueueChoice, REVOKED, SENT } from './part-sender.ts';
+import { NO_ROOM, NOTHING, PartSender, QueueChoice, REVOKED, SENT } from './part-sender.ts';
 import type { CommandOwner, Loss, QueuePair } from './queue-pair.ts';
 import { type NvmeFailure, RequestTable } from './request-table.ts';
 import type { SpanMapping } from './span-mapping.ts';
@@ -71,8 +71,12 @@ export interface NamespaceHome {
   readonly fn: PciFunction;
   /** Commands may be sent now. */
   readonly isLive: boolean;
-  /** A namespace has requests that wait for slots. */
+  /** A namespace has requests that wait for slots: its turn will come (`sendOne`). Told once until all are sent. */
   wants(namespace: NvmeNamespace): void;
+  /** Others wait for slots of the same queues: whoever comes now goes behind them. */
+  isAwaited(namespace: NvmeNamespace): boolean;
+  /** Those that wait are served as far as there is room. Only from the executor. */
+  serve(): void;
   onNamespaceClosed(namespace: NvmeNamespace): void;
 }
 
@@ -110,7 +114,6 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
   /** Parts whose time has not come; the argument of the timer is the index. */
   readonly #delayed = new Map<number, Part>();
   #delayedCount = 0;
-  #isPumping = false;
   #isWanting = false;
 
   readonly #mappings: SpanMappings;
@@ -330,10 +333,26 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     this.#endPart(request);
   }
 
-  /** Slots are free, or the controller is back. Called from the executor. */
-  onRoom(): void {
-    this.#isWanting = false;
-    this.#pump();
+  /** Whether both may send on one queue. */
+  sharesQueuesWith(other: NvmeNamespace): boolean {
+    return this.#queues.overlaps(other.#queues);
+  }
+
+  /** Whether the test holds of a queue that it may send on. */
+  usesQueue(test: (queue: QueuePair) => boolean): boolean {
+    return this.#queues.some(test);
+  }
+
+  /**
+   * Its turn: sends the oldest part that waits. Only from the executor: requests may end in it.
+   * @returns SENT: there may be more; NO_ROOM: it still wants; NOTHING: it does not want any more
+   */
+  sendOne(): number {
+    const outcome = this.#sendWaiting();
+    if (outcome === NOTHING) {
+      this.#isWanting = false;
+    }
+    return outcome;
   }
 
   /** Nothing will be sent any more: what waits ends now. What was under way is lost already. */
@@ -356,8 +375,8 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     const part = this.#delayed.get(index);
     if (part !== undefined) {
       this.#delayed.delete(index);
-      this.#again.push(part);
-      this.#pump();
+      this.#sendAgain(part);
+      this.#home.serve();
     }
   }
 
@@ -425,7 +444,12 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
 
   /** Sends what can be sent of a new request, from inside the caller's call: `onDone` must wait. */
   #start(request: number, token: number): Status {
-    if (this.#home.isLive && this.#queued.length === 0 && this.#again.length === 0) {
+    if (
+      this.#home.isLive &&
+      this.#queued.length === 0 &&
+      this.#again.length === 0 &&
+      !this.#home.isAwaited(this)
+    ) {
       const lengthBytes = this.#table.lengths[request]!;
       while (this.#table.started[request]! < lengthBytes) {
         const outcome = this.#sender.sendNext(request);
@@ -469,23 +493,8 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
     }
   }
 
-  /** Sends what waits, oldest first. Only from the executor: requests may end in it. */
-  #pump(): void {
-    if (this.#isPumping) {
-      return;
-    }
-    this.#isPumping = true;
-    while (this.#home.isLive && this.#pumpOne()) {
-      // Until there is nothing to send or no room.
-    }
-    this.#isPumping = false;
-    if (this.#again.length > 0 || this.#queued.length > 0) {
-      this.#want();
-    }
-  }
-
-  /** @returns whether there may be more to do now */
-  #pumpOne(): boolean {
+  /** @returns SENT also for one that is over without being sent */
+  #sendWaiting(): number {
     const part = this.#again[0];
     if (part !== undefined) {
       const { request, position, lengthBytes } = part;
@@ -494,7 +503,7 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
           ? this.#sender.send(request, position, lengthBytes)
           : STATUS.ABORTED;
       if (outcome === NO_ROOM) {
-        return false;
+        return NO_ROOM;
       }
       this.#again.shift();
       if (outcome === SENT) {
@@ -508,21 +517,21 @@ export class NvmeNamespace implements BlockTarget, CommandOwner, EventHandler {
         }
         this.#endPart(request);
       }
-      return true;
+      return SENT;
     }
     const request = this.#queued[0];
     if (request === undefined) {
-      return false;
+      return NOTHING;
     }
     const outcome = this.#table.stories[request] === null ? this.#sender.sendNext(request) : STATUS.ABORTED;
     if (outcome === NO_ROOM) {
-      return false;
+      return NO_ROOM;
     }
     if (outcome < 0 || this.#table.isAllStarted(request)) {
       this.#queued.shift();
       this.#finishIfOver(request);
     }
-    return true;
+    return SENT;
   }
 
   #endPart(request: number): void {

@@ -14,6 +14,8 @@ import type { SpanMapping } from './span-mapping.ts';
 /** What became of sending a part; failures are negative (`Status`). */
 export const SENT = 1;
 export const NO_ROOM = 0;
+/** There was none. */
+export const NOTHING = 2;
 
 /** Blocks of one command: NLB has 16 bits and is 0's based. */
 const COMMAND_BLOCKS_MAX = 65_536;
@@ -47,6 +49,18 @@ export class QueueChoice {
   any(): QueuePair | undefined {
     this.#look();
     return this.#queues.find((queue) => queue.isOpen && queue.room > 0) ?? this.#queues[0];
+  }
+
+  /** Whether one of them is among those of the other. */
+  overlaps(other: QueueChoice): boolean {
+    this.#look();
+    other.#look();
+    return this.#queues === other.#queues || this.#queues.some((queue) => other.#queues.includes(queue));
+  }
+
+  some(test: (queue: QueuePair) => boolean): boolean {
+    this.#look();
+    return this.#queues.some(test);
   }
 
   /** As `QueuePair.begin`, on the next queue with room, which is in `queue` then. */

@@ -9,8 +9,8 @@
  * Follows Intel VT-d 4.1 and AMD-Vi in what both have in common; neither's registers are modelled.
  */
 import type { PhysAddr } from '../../base/index.ts';
-import type { Translation, Translator } from '../routing/translator.ts';
-import { IOMMU_ACCESS, type PageLookup, PageTable } from './page-table.ts';
+import type { Translation, Translator, UnmapListener } from '../routing/translator.ts';
+import { IOMMU_ACCESS, IOVA_END, type PageLookup, PageTable } from './page-table.ts';
 
 export type IommuMode = 'off' | 'passthrough' | 'translated';
 
@@ -44,28 +44,31 @@ export class IommuDomain {
    * that there is nothing.
    */
   onPageRequest: ((iova: number, isWrite: boolean) => boolean) | undefined;
-  readonly #onChange: () => void;
+  /** Who is attached: segment and requester id as one number. Kept by the IOMMU. */
+  readonly requesters = new Set<number>();
+  readonly #iommu: Iommu;
 
-  constructor(label: string, isIdentity: boolean, onChange: () => void) {
+  constructor(iommu: Iommu, label: string, isIdentity: boolean) {
+    this.#iommu = iommu;
     this.label = label;
     this.isIdentity = isIdentity;
-    this.#onChange = onChange;
   }
 
   map(iova: number, phys: PhysAddr, lengthBytes: number, rights: number): void {
     this.table.map(iova, phys, lengthBytes, rights);
-    this.#onChange();
+    this.#iommu.changed();
   }
 
   /** What devices have cached of it (ATS) is invalid when this returns. */
   unmap(iova: number, lengthBytes: number): void {
     this.table.unmap(iova, lengthBytes);
-    this.#onChange();
+    this.#iommu.unmapped(this, iova, lengthBytes);
   }
 }
 
 export class Iommu implements Translator {
   readonly mode: IommuMode;
+  onUnmap: UnmapListener | null = null;
   readonly #domains = new Map<number, IommuDomain>();
   readonly #faults: IommuFault[] = [];
   #faultCount = 0;
@@ -92,20 +95,40 @@ export class Iommu implements Translator {
   }
 
   createDomain(label: string, isIdentity = false): IommuDomain {
-    return new IommuDomain(label, isIdentity, () => {
-      this.#generation++;
-    });
+    return new IommuDomain(this, label, isIdentity);
+  }
+
+  /** Something was mapped: for domains. */
+  changed(): void {
+    this.#generation++;
+  }
+
+  /** A range of a domain is gone: whoever keeps translations of it forgets them. For domains. */
+  unmapped(domain: IommuDomain, iova: number, lengthBytes: number): void {
+    this.#generation++;
+    if (this.onUnmap === null) {
+      return;
+    }
+    for (const key of domain.requesters) {
+      this.onUnmap(Math.floor(key / 0x1_0000), key % 0x1_0000, iova, lengthBytes);
+    }
   }
 
   /** Attaches a requester to a domain; null takes it out. */
   attach(segment: number, requesterId: number, domain: IommuDomain | null): void {
     const key = segment * 0x1_0000 + requesterId;
+    const before = this.#domains.get(key);
+    before?.requesters.delete(key);
     if (domain === null) {
       this.#domains.delete(key);
     } else {
       this.#domains.set(key, domain);
+      domain.requesters.add(key);
     }
     this.#generation++;
+    if (before !== undefined) {
+      this.onUnmap?.(segment, requesterId, 0, IOVA_END);
+    }
   }
 
   domainOf(segment: number, requesterId: number): IommuDomain | undefined {

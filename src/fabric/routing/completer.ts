@@ -27,7 +27,8 @@ export interface Fault {
   readonly bar: number | null;
   readonly start: number;
   readonly end: number;
-  readonly code: Extract<FailureCode, 'poisoned' | 'completer-abort' | 'timeout'>;
+  /** `unsupported`: it answers nothing, as a closed range. */
+  readonly code: Extract<FailureCode, 'poisoned' | 'completer-abort' | 'timeout' | 'unsupported'>;
 }
 
 /** The BAR of a function that claims the address. */

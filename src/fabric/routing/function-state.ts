@@ -2,7 +2,7 @@
  * What routing needs to know of one function, decoded from its config space. Worked out when config space has changed, so
  * that a hop decision compares numbers and reads no registers.
  *
- * PCIe Base 6.0, 7.5.1 (headers), 7.5.3 (PCI Express capability), 7.7.11 (ACS), 9.3.3 (SR-IOV), 10.5.1 (ATS).
+ * PCIe Base 6.0, 7.5.1 (headers), 7.5.3 (PCI Express capability), 7.7.11 (ACS), 7.8.4 (AER), 9.3.3 (SR-IOV), 10.5.1 (ATS).
  */
 import { ADDR_NOWHERE } from '../../base/index.ts';
 import {
@@ -23,6 +23,7 @@ import {
   ACS_CAPABILITY,
   ACS_CONTROL,
   ACS_EGRESS_CONTROL_VECTOR_OFFSET,
+  ADVANCED_ERROR_CAPABILITIES_AND_CONTROL,
   ATS_CONTROL,
   DEVICE_CONTROL,
   LINK_CAPABILITIES,
@@ -86,6 +87,8 @@ export interface FunctionState {
   readonly enablesRelaxedOrdering: boolean;
   readonly enablesAts: boolean;
   readonly enablesPageRequests: boolean;
+  /** Packets that it makes carry an end-to-end checksum (ECRC). */
+  readonly generatesEcrc: boolean;
   /** Null where there is no ACS capability. */
   readonly acs: AcsState | null;
   readonly bridge: BridgeState | null;
@@ -123,6 +126,10 @@ export function functionState(config: ConfigSpace, virtual: VirtualPlace | null)
       express !== 0 && DEVICE_CONTROL.Enable_Relaxed_Ordering.read(shared.view, express) === 1,
     enablesAts: offsets.ats !== 0 && ATS_CONTROL.Enable.read(view, offsets.ats) === 1,
     enablesPageRequests: offsets.pri !== 0 && PAGE_REQUEST_CONTROL.Enable.read(view, offsets.pri) === 1,
+    generatesEcrc:
+      shared.offsets.aer !== 0 &&
+      ADVANCED_ERROR_CAPABILITIES_AND_CONTROL.ECRC_Generation_Enable.read(shared.view, shared.offsets.aer) ===
+        1,
     acs: offsets.acs === 0 ? null : acsState(view, offsets.acs),
     bridge: isBridge ? bridgeState(config) : null,
   };

@@ -6,7 +6,7 @@
  * its own code.
  */
 export { ADDRESS_TYPE, type AddressType } from './acs.ts';
-export type { BarTarget, Fault } from './completer.ts';
+export type { BarTarget, Fault, Fault as FabricFault } from './completer.ts';
 export {
   type Failure,
   type FailureCode,

@@ -11,6 +11,7 @@ import { ADDRESS_TYPE, isTranslationBlocked } from './acs.ts';
 import { sendFrom } from './climb.ts';
 import { completeFrom, completeFromRoot } from './completion.ts';
 import { isExactAddress, Region } from './region.ts';
+import { leavesFabric, remoteOutcome, remoteTrip } from './remote.ts';
 import { enterFromCpu, INTERRUPT_RANGE, type RootComplex } from './root-complex.ts';
 import { failed, type Outcome, type RequestShape, ROUTE_KIND, Route } from './route.ts';
 import type { Translation } from './translator.ts';
@@ -43,6 +44,8 @@ export function resolveRoute(
     state.enablesAts &&
     translator !== null &&
     isExactAddress(addr) &&
+    // A function knows its own BARs, and asks nobody about them.
+    !state.bars.some((bar) => region.contains(addr, bar.start, bar.end)) &&
     // Interrupt messages are never translated beforehand. 10.2.1.
     !region.contains(addr, INTERRUPT_RANGE.start, INTERRUPT_RANGE.end)
   ) {
@@ -93,10 +96,16 @@ function resolveTranslated(
       if (isTranslationBlocked(port.state.acs, ADDRESS_TYPE.TRANSLATION_REQUEST)) {
         return refuse(failed('acs-violation', port, 'secondary'));
       }
-      // A read request without payload, and a completion with one entry of eight bytes. 10.2.2, 10.2.3.
-      bus.link?.up.add(0, 0, 1);
-      bus.link?.down.add(0, 8, 1);
+      if (!complex.countsTranslations) {
+        // A read request without payload, and a completion with one entry of eight bytes. 10.2.2, 10.2.3.
+        bus.link?.up.add(0, 0, 1);
+        bus.link?.down.add(0, hostBridge.acceptsTranslated ? 8 : 0, 1);
+      }
     }
+  }
+  if (!hostBridge.acceptsTranslated) {
+    // A root complex without ATS answers with Unsupported Request. 10.2.3.
+    return refuse(failed('unsupported', null, 'primary'));
   }
   const translator = hostBridge.translator!;
   const skew = addr % ATS_PAGE_BYTES;
@@ -137,6 +146,16 @@ function finish(
 ): Route {
   const outcome = sendFrom(complex, from, trip);
   if (outcome.failure !== null) {
+    if (complex.remote !== null && leavesFabric(complex, complex.remote, from, addr, outcome.failure, trip)) {
+      const away = remoteTrip(from, addr, shape, trip);
+      return makeRoute(
+        addr,
+        shape,
+        remoteOutcome(addr),
+        away,
+        shape.isWrite ? NO_WAY_BACK : mirrored(away.links),
+      );
+    }
     // What answers an error is near the requester's own path; the answer is taken to come back the same way.
     const isSilent = shape.isWrite || outcome.failure.code === 'timeout';
     return makeRoute(addr, shape, outcome, trip, isSilent ? NO_WAY_BACK : mirrored(trip.links));
@@ -189,6 +208,7 @@ function makeRoute(
     {
       start: isExact ? addr - region.below : addr,
       end: isExact ? addr + region.above : addr,
+      sentStart: isExact ? trip.sentAddr - region.below : trip.sentAddr,
       shape,
       requester: trip.requester,
       requesterId: trip.requesterId,

@@ -7,7 +7,7 @@
  */
 
 import { assert } from '../../base/index.ts';
-import type { Dram } from '../dram.ts';
+import type { RemoteMemory, SystemMemory } from '../outside.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
 import type { HostBridge } from '../tree/host-bridge.ts';
 import { ADDRESS_TYPE, PEER, peerRequest } from './acs.ts';
@@ -21,9 +21,13 @@ import type { Trip } from './trip.ts';
 /** The machine above the host bridges, as routing sees it. */
 export interface RootComplex {
   readonly hostBridges: readonly HostBridge[];
-  readonly dram: Dram;
+  readonly dram: SystemMemory;
+  /** Who answers what nothing here claims; null: nobody. */
+  readonly remote: RemoteMemory | null;
   /** Injected faults of ranges of DRAM. */
   readonly faults: readonly Fault[];
+  /** Translation requests of devices (ATS) are counted by who sends them in time, and not when a route is found. */
+  readonly countsTranslations: boolean;
 }
 
 /** Where message signalled interrupts go on x86: Intel SDM 3A, 11.11.1. */
@@ -113,9 +117,12 @@ function deliver(
   ingress: FabricFunction | null,
   trip: Trip,
 ): Outcome {
-  const region = complex.dram.regionAt(trip.addr);
+  const region = complex.dram.regionAt(trip.addr, trip.requester);
   if (region !== undefined) {
     trip.contains(region);
+    if (region.isReadOnly === true && trip.isWrite) {
+      return failed('unsupported', ingress, 'secondary');
+    }
     trip.numaNode = region.numaNode;
     const fault = findFault(complex.faults, null, trip.addr, trip);
     if (fault !== undefined) {

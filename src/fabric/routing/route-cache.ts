@@ -1,12 +1,18 @@
 /**
  * The routes that a requester has used: the last one first, then the others by address.
  *
- * Holds no failures, since each of those is an event of its own (an error to log, a fault to record).
+ * Holds no failures, since each of those is an event of its own (an error to log, a fault to record), and no requests that
+ * leave the fabric, since what answers there may be another thing next time.
  */
 import { ROUTE_KIND, type Route } from './route.ts';
 
 /** More regions than a requester uses at a time; past it all are forgotten. */
 const ROUTES_MAX = 256;
+
+/** Whether a route carries further requests. */
+export function isKept(route: Route): boolean {
+  return route.kind < ROUTE_KIND.FAILED && Number.isFinite(route.start);
+}
 
 export class RouteCache {
   /** Where the next request most likely goes; null when nothing is known. */
@@ -22,7 +28,7 @@ export class RouteCache {
 
   /** @param drop takes routes that are forgotten, with what they have counted */
   add(route: Route, drop: (route: Route) => void): void {
-    if (route.kind === ROUTE_KIND.FAILED || !Number.isFinite(route.start)) {
+    if (!isKept(route)) {
       return;
     }
     if (this.#routes.length >= ROUTES_MAX) {

@@ -53,6 +53,8 @@ export const ROUTE_KIND = {
   /** To the interrupt controller. */
   INTERRUPT: 3,
   FAILED: 4,
+  /** Beyond the fabric: whoever is there answers later. */
+  REMOTE: 5,
 } as const;
 export type RouteKind = (typeof ROUTE_KIND)[keyof typeof ROUTE_KIND];
 
@@ -70,7 +72,7 @@ export interface Outcome {
   readonly memory: Memory | null;
   readonly handler: RegisterHandler | null;
   readonly bar: number;
-  /** Of the address asked for, in `memory` or in the BAR; for an interrupt the address itself. */
+  /** Of the address asked for, in `memory` or in the BAR; for an interrupt and beyond the fabric the address itself. */
   readonly offset: number;
   readonly failure: Failure | null;
 }
@@ -120,6 +122,8 @@ export interface RequestShape {
 export interface RouteParts {
   readonly start: number;
   readonly end: number;
+  /** What stands in a packet for `start` when it leaves the requester: the translation, where ATS is used. */
+  readonly sentStart: number;
   readonly shape: RequestShape;
   /** Who made it; null for the CPU. */
   readonly requester: FabricFunction | null;
@@ -160,6 +164,8 @@ export class Route {
   readonly isPlain: boolean;
   /** 0, or what a read ends with. */
   readonly status: number;
+  /** Its requester never sends it, and knows why: it may not, or was refused a translation (ATS). */
+  readonly isUnsent: boolean;
   readonly isDram: boolean;
   /** What one packet carries at most: writes, read requests, read completions. */
   readonly payloadBytes: number;
@@ -188,6 +194,10 @@ export class Route {
     this.readRequestBytes = parts.maxReadRequestBytes;
     this.isPlain = outcome.kind === ROUTE_KIND.MEMORY && parts.payloadLimitBytes >= parts.maxPayloadBytes;
     this.status = outcome.failure === null ? 0 : statusOf(outcome.failure.code);
+    this.isUnsent =
+      this.status === DMA_STATUS.DISABLED ||
+      this.status === DMA_STATUS.GONE ||
+      (outcome.failure !== null && parts.requester !== null && parts.requestStops.length === 0);
   }
 
   get failure(): Failure | null {

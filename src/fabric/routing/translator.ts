@@ -12,6 +12,8 @@ export interface Translation {
   lengthBytes: number;
 }
 
+export type UnmapListener = (segment: number, requesterId: number, addr: number, lengthBytes: number) => void;
+
 export interface Translator {
   /** Grows when an earlier answer may have become wrong. */
   readonly generation: number;
@@ -31,6 +33,8 @@ export interface Translator {
     isAts: boolean,
     into: Translation,
   ): void;
+  /** Set by the fabric: translations of a range of a requester are not valid any more. Called within the change. */
+  onUnmap?: UnmapListener | null;
   /** A page request of a function with PRI enabled. @returns whether the page is there now */
   requestPage(segment: number, requesterId: number, addr: number, isWrite: boolean): boolean;
 }

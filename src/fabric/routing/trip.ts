@@ -13,6 +13,8 @@ export class Trip {
   addr: number;
   /** What it carries as requester ID: changes at a bridge to conventional PCI. */
   requesterId: number;
+  /** As it left the requester: translated already where ATS is used. */
+  readonly sentAddr: number;
   readonly region: Region;
   readonly isWrite: boolean;
   readonly addressType: AddressType;
@@ -37,6 +39,7 @@ export class Trip {
   ) {
     this.requester = requester;
     this.addr = addr;
+    this.sentAddr = addr;
     this.requesterId = requesterId;
     this.region = region;
     this.isWrite = shape.isWrite;

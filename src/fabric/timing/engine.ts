@@ -3,6 +3,7 @@
  */
 import type { Traffic } from '../model.ts';
 import type { Route } from '../routing/route.ts';
+import type { FabricFunction } from '../tree/fabric-function.ts';
 import type { TimedPath } from './path.ts';
 
 /** What happens to a request, in this order. */
@@ -61,6 +62,8 @@ export interface RequestListener {
     traffic: Traffic,
     token: number,
   ): void;
+  /** The same for a message that no request of the fabric stands for: invalidations of a device's translations. */
+  onMessage(request: number, path: TimedPath, device: FabricFunction): void;
 }
 
 export interface TransportEngine {
@@ -80,6 +83,8 @@ export interface TransportEngine {
   ): number;
   /** Requests that have not ended. */
   readonly pending: number;
+  /** Brings the time that stages were busy up to now; their other counts are those of requests that have ended. */
+  settle?(): void;
   /** Nothing of a request is heard any more; what is on the wire stays there. */
   forget(request: number): void;
   listener: TimingListener | null;

@@ -2,6 +2,8 @@
 
 import type { EventQueue } from '../event-queue.ts';
 import type { Fabric } from '../tree/fabric.ts';
+import type { HostBridge } from '../tree/host-bridge.ts';
+import type { DeviceAts } from './device-translation.ts';
 import type { TransportEngine } from './engine.ts';
 import { FlowEngine } from './flow-engine.ts';
 import { Iotlb } from './iotlb.ts';
@@ -31,13 +33,16 @@ export interface StallTimes {
 }
 
 const PS_PER_NS = 1000;
+/** Smallest page of the IOMMU's tables. */
+const PAGE_BYTES = 4096;
 
 export class FabricTiming {
   readonly options: FabricTimingOptions;
   readonly network: Network;
-  readonly iotlb: Iotlb;
   readonly paths: PathBuilder;
   readonly engine: TransportEngine;
+  readonly transport: TimedTransport;
+  readonly #iotlbs = new Map<HostBridge, Iotlb>();
   readonly #queue: EventQueue;
   /** Stalls before the last reset. */
   #before: ReadonlyMap<string, StallTimes> = new Map();
@@ -45,28 +50,52 @@ export class FabricTiming {
   constructor(fabric: Fabric, options: FabricTimingOptions) {
     this.options = options;
     this.network = new Network(fabric, options);
-    const { iommu } = options.platform;
-    this.iotlb = new Iotlb({
-      entries: iommu.entries,
-      pageBytes: options.pageBytes ?? 4096,
-      walkPs: iommu.walkNs * PS_PER_NS,
-      hitPs: iommu.hitNs * PS_PER_NS,
-      readWalkers: iommu.readWalkers,
-      writeWalkers: iommu.writeWalkers,
-      serialTableBytes: iommu.serialTableBytes,
-    });
-    this.paths = new PathBuilder(this.network, this.iotlb);
+    this.paths = new PathBuilder(this.network, (root) => this.#iotlb(root));
     this.engine = makeEngine(fabric, options);
     this.#queue = fabric.queue;
-    fabric.inFlight.transport = new TimedTransport(fabric.queue, this.engine, this.paths, fabric.inFlight);
+    this.transport = new TimedTransport(
+      {
+        queue: fabric.queue,
+        engine: this.engine,
+        paths: this.paths,
+        agentOf: (fn) => this.#iotlb(fn.device.bus.hostBridge),
+        pageBytes: options.pageBytes ?? PAGE_BYTES,
+      },
+      fabric.inFlight,
+    );
+    fabric.inFlight.transport = this.transport;
+  }
+
+  /** IOTLBs that were asked: one for each host bridge, as each has an IOMMU in front of it. */
+  get iotlbs(): readonly Iotlb[] {
+    return [...this.#iotlbs.values()];
+  }
+
+  /** Functions with ATS that were active, with their translation caches. */
+  get devices(): readonly DeviceAts[] {
+    return this.transport.translations.devices;
+  }
+
+  /** Translations of a range of a requester are not valid any more: whatever keeps them here walks, or asks, anew. */
+  onUnmap(domain: number, requesterId: number, addr: number, lengthBytes: number): void {
+    for (const source of this.paths.sourcesBehind(domain, requesterId)) {
+      const root = this.paths.functionOf(source)?.device.bus.hostBridge;
+      if (root !== undefined) {
+        this.#iotlbs.get(root)?.invalidate(source, addr, lengthBytes);
+      }
+    }
   }
 
   /** Counters of stages, translations and stalls back to zero. */
   resetCounts(): void {
+    this.engine.settle?.();
     for (const stage of this.network.stages) {
       stage.resetCounts();
     }
-    this.iotlb.resetCounts();
+    for (const iotlb of this.#iotlbs.values()) {
+      iotlb.resetCounts();
+    }
+    this.transport.translations.resetCounts();
     this.#before = new Map(this.#stalls().map((one) => [one.name, one]));
   }
 
@@ -81,6 +110,25 @@ export class FabricTiming {
         gatePs: now.gatePs - (before?.gatePs ?? 0),
       };
     });
+  }
+
+  #iotlb(root: HostBridge): Iotlb {
+    let iotlb = this.#iotlbs.get(root);
+    if (iotlb === undefined) {
+      const { iommu } = this.options.platform;
+      iotlb = new Iotlb({
+        name: root.name,
+        entries: iommu.entries,
+        pageBytes: this.options.pageBytes ?? PAGE_BYTES,
+        walkPs: iommu.walkNs * PS_PER_NS,
+        hitPs: iommu.hitNs * PS_PER_NS,
+        readWalkers: iommu.readWalkers,
+        writeWalkers: iommu.writeWalkers,
+        serialTableBytes: iommu.serialTableBytes,
+      });
+      this.#iotlbs.set(root, iotlb);
+    }
+    return iotlb;
   }
 
   #stalls(): readonly StallTimes[] {

@@ -8,8 +8,8 @@
  * requests do not wait for flows: they take the time of the idle path, queue among themselves where a stage is too small for
  * them (`flow-control.ts`), and their occupancy is taken from the flows which that stage limits.
  *
- * Not modelled: what control packets wait behind bulk ones; translation as a limit of throughput (the first 64 pages of a
- * request are asked for and delay it, which bounds closed loops only); queues without end where credits are infinite.
+ * Not modelled: what control packets wait behind bulk ones; more than the first 64 pages of a request; queues without end where
+ * credits are infinite.
  *
  * Read `flow-train.ts` (an idle path), `flow-share.ts` (shares), then this.
  */
@@ -114,6 +114,17 @@ export class FlowEngine implements TransportEngine, EventHandler {
     this.#requests.forget(request);
   }
 
+  settle(): void {
+    const { nowPs } = this.#queue;
+    for (const flow of this.#running) {
+      const shape = flow.shape!;
+      const left = Math.max(0, flow.left - flow.route.share.rate * Math.max(0, nowPs - flow.clockPs));
+      const part = Math.max(flow.countedPart, 1 - left / shape.units);
+      this.#ledger.keepBusy(shape, part - flow.countedPart);
+      flow.countedPart = part;
+    }
+  }
+
   /** The rate of a stage has changed (`occupancyPsPerByte`): from now on it counts. */
   ratesChanged(): void {
     this.#version++;
@@ -215,7 +226,12 @@ export class FlowEngine implements TransportEngine, EventHandler {
     const shape = this.#requests.shapes[slot]!;
     flow.route.refresh(shape, this.#version);
     flow.left = shape.units;
+    flow.countedPart = 0;
     flow.startedPs = Math.max(fromPs, this.#requests.sentPs[slot]!);
+    if (flow.window !== null) {
+      const { places, loopPs } = flow.route.placesOf(shape);
+      flow.startedPs = Math.max(flow.startedPs, flow.window.opensPs(places, loopPs));
+    }
     flow.clockPs = flow.startedPs;
     flow.debtPs = DEBT_MAX * shape.units * shape.unitPs;
     flow.waitPs = translationWaitPs(flow.route.path, shape, this.#requests.addrs[slot]!, flow.startedPs);
@@ -237,7 +253,6 @@ export class FlowEngine implements TransportEngine, EventHandler {
     flow.shape = shape;
     flow.route.share.costs = shape.costs;
     flow.route.share.turns = shape.turns;
-    flow.route.share.holds = shape.holds;
     this.#markDirty();
   }
 
@@ -316,6 +331,8 @@ export class FlowEngine implements TransportEngine, EventHandler {
     const slot = flow.pop();
     const shape = this.#requests.shapes[slot]!;
     this.#ledger.charge(shape);
+    this.#ledger.keepBusy(shape, 1 - flow.countedPart);
+    flow.window?.push(flow.startedPs, endPs, shape.units, flow.waitPs);
     this.#stalls.count(flow, shape, endPs);
     this.#trace(slot, shape, flow.startedPs, endPs);
     this.#finish(flow, shape, slot, endPs);
@@ -351,8 +368,8 @@ export class FlowEngine implements TransportEngine, EventHandler {
    * behind the m before it.
    */
   #tailPs(flow: Flow, shape: Shape): number {
-    const { share, slots } = flow.route;
-    if (share.entries[share.limiter]!.resource.kind !== 'slots') {
+    const { slots } = flow.route.share;
+    if (slots === Number.POSITIVE_INFINITY) {
       return shape.idlePs - shape.units * shape.unitPs;
     }
     const place = (flow.served + shape.units - 1) % slots;
@@ -389,6 +406,7 @@ export class FlowEngine implements TransportEngine, EventHandler {
   #end(slot: number, progress: number): void {
     if (this.#requests.isControl[slot]) {
       this.#ledger.charge(this.#requests.shapes[slot]!);
+      this.#ledger.keepBusy(this.#requests.shapes[slot]!, 1);
     }
     this.#requests.end(slot, progress);
   }

@@ -13,10 +13,19 @@ export class FlowLedger {
     this.#table = table;
   }
 
+  /** All that a request counts but time. */
   charge(shape: Shape): void {
     this.#chargeTrain(shape.request);
     if (shape.completion !== null) {
       this.#chargeTrain(shape.completion);
+    }
+  }
+
+  /** Time of a part of a request, 0 to 1. */
+  keepBusy(shape: Shape, part: number): void {
+    keepTrainBusy(shape.request, part);
+    if (shape.completion !== null) {
+      keepTrainBusy(shape.completion, part);
     }
   }
 
@@ -33,8 +42,8 @@ export class FlowLedger {
     for (let j = 0; j < stages.length; j++) {
       const stage = stages[j]!;
       const wireBytes = train.wireBytes[j]!;
-      stage.busyPs += trainOccupancyPs(train, j);
       stage.wireBytes += wireBytes;
+      stage.payloadBytes += train.payloadBytes;
       stage.packets += train.pieces[j]!;
       if (stage.bitErrorRate > 0) {
         const replays = (this.#replays[stage.id] ?? 0) + replaysOf(train, j) * train.packets;
@@ -47,7 +56,6 @@ export class FlowLedger {
         const count = Math.floor(open / stage.ackEveryBytes);
         this.#unacknowledged[stage.id] = open - count * stage.ackEveryBytes;
         reverse.wireBytes += count * stage.ackBytes;
-        reverse.busyPs += count * stage.ackBytes * reverse.occupancyPsPerByte;
       }
     }
   }
@@ -55,6 +63,18 @@ export class FlowLedger {
   #stealTrain(train: Train): void {
     for (let j = 0; j < train.leg.stages.length; j++) {
       this.#table.stage(train.leg.stages[j]!).stolenPs += trainOccupancyPs(train, j);
+    }
+  }
+}
+
+function keepTrainBusy(train: Train, part: number): void {
+  for (let j = 0; j < train.leg.stages.length; j++) {
+    const stage = train.leg.stages[j]!;
+    stage.busyPs += trainOccupancyPs(train, j) * part;
+    const { reverse } = stage;
+    if (reverse !== null && stage.ackEveryBytes < Number.POSITIVE_INFINITY) {
+      const backBytes = ((train.wireBytes[j]! * part) / stage.ackEveryBytes) * stage.ackBytes;
+      reverse.busyPs += backBytes * reverse.occupancyPsPerByte;
     }
   }
 }
@@ -78,14 +98,15 @@ export class StallLedger {
     };
   }
 
-  /** A request whose service has ended: all beyond its own occupancy was waiting for what limits the flow now. */
+  /** A request whose service has ended: it waited for what limits the flow now. */
   count(flow: Flow, shape: Shape, endPs: number): void {
     const { share, path } = flow.route;
     const { kind, stage } = share.entries[share.limiter]!.resource;
-    const stallPs = Math.max(0, endPs - flow.startedPs - shape.units * shape.unitPs);
     if (kind === 'credits') {
-      stage!.creditStallPs += stallPs;
+      // A stage waits when it does nothing; who has no tag waits whether it does or not.
+      stage!.creditStallPs += Math.max(0, endPs - flow.startedPs - shape.units * shape.unitPs);
     } else if (kind === 'slots') {
+      const stallPs = endPs - flow.startedPs;
       if (path.gate !== null && path.gate.requestsMax < path.limits.tags) {
         this.#gates.set(path.gate.name, (this.#gates.get(path.gate.name) ?? 0) + stallPs);
       } else {

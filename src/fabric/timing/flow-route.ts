@@ -1,6 +1,5 @@
 /** A path as the flow engine sees it: the resources it crosses, where it stands in their trees, shapes of its requests. */
 
-import { type Crossing, WaitQueue } from './flow-queue.ts';
 import {
   classOf,
   makeShape,
@@ -11,8 +10,9 @@ import {
   trainCreditPs,
   trainOccupancyPs,
 } from './flow-shape.ts';
-import { Resource, type ShareEntry, ShareFlow, type ShareNode } from './flow-share.ts';
+import { Resource, type ShareEntry, ShareFlow } from './flow-share.ts';
 import type { Gate, Leg, TimedPath } from './path.ts';
+import type { ShareNode } from './share-tree.ts';
 import type { Stage } from './stage.ts';
 
 /** Shapes kept for a path; workloads with more lengths and alignments work them out again. */
@@ -28,7 +28,6 @@ export class ResourceTable {
   readonly #credits: Resource[] = [];
   readonly #tags = new Map<number, Resource>();
   readonly #gates = new Map<Gate, Resource>();
-  readonly #queues: Map<number, WaitQueue>[] = [];
   readonly isWeighted: boolean;
   #flows = 0;
 
@@ -55,10 +54,10 @@ export class ResourceTable {
     return resource;
   }
 
-  tags(source: number): Resource {
+  tags(source: number, tags: number): Resource {
     let resource = this.#tags.get(source);
     if (resource === undefined) {
-      resource = new Resource('slots', null);
+      resource = new Resource('slots', null, tags);
       this.#tags.set(source, resource);
     }
     return resource;
@@ -67,24 +66,10 @@ export class ResourceTable {
   gate(gate: Gate): Resource {
     let resource = this.#gates.get(gate);
     if (resource === undefined) {
-      resource = new Resource('slots', null);
+      resource = new Resource('slots', null, gate.requestsMax);
       this.#gates.set(gate, resource);
     }
     return resource;
-  }
-
-  queue(from: Stage, to: Stage): WaitQueue {
-    let queues = this.#queues[from.id];
-    if (queues === undefined) {
-      queues = new Map();
-      this.#queues[from.id] = queues;
-    }
-    let queue = queues.get(to.id);
-    if (queue === undefined) {
-      queue = new WaitQueue();
-      queues.set(to.id, queue);
-    }
-    return queue;
   }
 
   nextFlow(): number {
@@ -99,15 +84,6 @@ interface LegEntries {
   readonly acks: number[];
 }
 
-/** How far a queue that begins behind stage `index` can be from it: over all finite buffers that follow each other. */
-function reachOf(leg: Leg, index: number, packetClass: number): number {
-  let reach = index;
-  while (reach < leg.stages.length && hasCredits(leg.stages[reach]!, packetClass)) {
-    reach++;
-  }
-  return reach;
-}
-
 function hasCredits(stage: Stage, packetClass: number): boolean {
   const { credits } = stage;
   return (
@@ -120,8 +96,6 @@ function hasCredits(stage: Stage, packetClass: number): boolean {
 export class Route {
   readonly path: TimedPath;
   readonly share: ShareFlow;
-  /** Reads that may be under way at once; Infinity: no limit. */
-  readonly slots: number;
   readonly #tagEntry: number;
   readonly #gateEntry: number;
   readonly #request: LegEntries;
@@ -138,12 +112,9 @@ export class Route {
     // What a function reads of its own memory is no request: it leaves nothing and needs no tag.
     const isRequest = !path.isWrite && path.request.stages.length > 0;
     this.#tagEntry =
-      isRequest && tags < Number.POSITIVE_INFINITY ? draft.addSlots(table.tags(path.source)) : -1;
+      isRequest && tags < Number.POSITIVE_INFINITY ? draft.addSlots(table.tags(path.source, tags)) : -1;
     this.#gateEntry = isRequest && path.gate !== null ? draft.addSlots(table.gate(path.gate)) : -1;
-    this.slots = !isRequest
-      ? Number.POSITIVE_INFINITY
-      : Math.min(tags, path.gate?.requestsMax ?? Number.POSITIVE_INFINITY);
-    this.share = new ShareFlow(draft.entries, draft.crossings);
+    this.share = new ShareFlow(draft.entries, draft.flow);
   }
 
   /** The shape of a request, its costs those of the stages' rates at `version`. */
@@ -175,9 +146,8 @@ export class Route {
     }
     shape.version = version;
     timeShape(shape, this.path);
-    const { costs, turns, holds } = shape;
+    const { costs, turns } = shape;
     costs.fill(0);
-    holds.fill(0);
     turns.fill(0);
     shape.unitPs = 0;
     this.#charge(shape, shape.request, this.#request, classOf(this.path, false));
@@ -187,12 +157,10 @@ export class Route {
     if (this.#tagEntry >= 0) {
       costs[this.#tagEntry] = shape.roundTripPs / this.path.limits.tags;
       turns[this.#tagEntry] = 1;
-      holds[this.#tagEntry] = 1 / this.path.limits.tags;
     }
     if (this.#gateEntry >= 0) {
       costs[this.#gateEntry] = shape.roundTripPs / this.path.gate!.requestsMax;
       turns[this.#gateEntry] = 1;
-      holds[this.#gateEntry] = 1 / this.path.gate!.requestsMax;
     }
     for (let e = 0; e < costs.length; e++) {
       if (this.share.entries[e]!.resource.kind === 'stage') {
@@ -201,8 +169,22 @@ export class Route {
     }
   }
 
+  /** How many units may be under way as far as the place of translation, and how long each is on an idle path. */
+  placesOf(shape: Shape): { readonly places: number; readonly loopPs: number } {
+    if (this.#tagEntry >= 0) {
+      return { places: this.share.parts[this.#tagEntry]!, loopPs: shape.roundTripPs };
+    }
+    const before = this.path.translationAt - 1;
+    const credits = before < 0 ? -1 : this.#request.credits[before]!;
+    if (credits < 0) {
+      return { places: Number.POSITIVE_INFINITY, loopPs: 0 };
+    }
+    const part = trainCreditPart(shape.request, before, classOf(this.path, false)) / shape.units;
+    return { places: 1 / part, loopPs: shape.costs[credits]! / part };
+  }
+
   #charge(shape: Shape, train: Train, entries: LegEntries, packetClass: number): void {
-    const { costs, turns, holds, units } = shape;
+    const { costs, turns, units } = shape;
     for (let j = 0; j < train.leg.stages.length; j++) {
       const stage = train.leg.stages[j]!;
       const own = entries.occupancy[j]!;
@@ -212,7 +194,6 @@ export class Route {
       if (credits >= 0) {
         costs[credits]! += trainCreditPs(train, j, packetClass) / units;
         turns[credits]! += train.packets / units;
-        holds[credits]! += trainCreditPart(train, j, packetClass) / units;
       }
       const acks = entries.acks[j]!;
       if (acks >= 0) {
@@ -226,16 +207,15 @@ export class Route {
 /** Collects the entries of a route; one for each resource, however often the path crosses it. */
 class RouteDraft {
   readonly entries: ShareEntry[] = [];
-  readonly crossings: Crossing[] = [];
   readonly #path: TimedPath;
   readonly #table: ResourceTable;
-  readonly #flow: number;
+  readonly flow: number;
   readonly #indexes = new Map<Resource, number>();
 
   constructor(path: TimedPath, table: ResourceTable) {
     this.#path = path;
     this.#table = table;
-    this.#flow = table.nextFlow() * 2 + FLOW_KEY;
+    this.flow = table.nextFlow() * 2 + FLOW_KEY;
   }
 
   addLeg(leg: Leg, legIndex: number): LegEntries {
@@ -243,46 +223,27 @@ class RouteDraft {
     const made: LegEntries = { occupancy: [], credits: [], acks: [] };
     for (const [position, stage] of leg.stages.entries()) {
       const own = this.#table.stage(stage);
-      made.occupancy.push(this.#add(own, this.#leaf(own, leg, position), legIndex, position, position));
+      made.occupancy.push(this.#add(own, this.#leaf(own, leg, position), made.occupancy[position - 1]));
       const credits = hasCredits(stage, packetClass) ? this.#table.credits(stage, packetClass) : null;
-      made.credits.push(
-        credits === null
-          ? -1
-          : this.#add(
-              credits,
-              this.#leaf(credits, leg, position),
-              legIndex,
-              position,
-              reachOf(leg, position, packetClass),
-            ),
-      );
+      made.credits.push(credits === null ? -1 : this.#add(credits, this.#leaf(credits, leg, position)));
       const hasAcks = stage.reverse !== null && stage.ackEveryBytes < Number.POSITIVE_INFINITY;
-      made.acks.push(hasAcks ? this.#add(this.#table.stage(stage.reverse!), null, -1, -1, -1) : -1);
-    }
-    for (let position = 1; position < leg.stages.length; position++) {
-      this.crossings.push({
-        queue: this.#table.queue(leg.stages[position - 1]!, leg.stages[position]!),
-        packetClass,
-        stage: made.occupancy[position]!,
-        credits: made.credits[position]!,
-        buffers: made.credits[position - 1]!,
-      });
+      made.acks.push(hasAcks ? this.#add(this.#table.stage(stage.reverse!), null) : -1);
     }
     return made;
   }
 
   addSlots(resource: Resource): number {
-    return this.#add(resource, resource.root.child(this.#flow, 1), -1, -1, -1);
+    return this.#add(resource, resource.root.child(this.flow, 1));
   }
 
-  #add(resource: Resource, leaf: ShareNode | null, leg: number, position: number, reach: number): number {
+  #add(resource: Resource, leaf: ShareNode | null, before = -1): number {
     let index = this.#indexes.get(resource);
     if (index === undefined) {
       index = this.entries.length;
       this.#indexes.set(resource, index);
-      this.entries.push({ resource, leaf, leg, position, reach });
+      this.entries.push({ resource, leaf, before });
     } else if (this.entries[index]!.leaf === null && leaf !== null) {
-      this.entries[index] = { resource, leaf, leg, position, reach };
+      this.entries[index] = { resource, leaf, before };
     }
     return index;
   }
@@ -294,6 +255,6 @@ class RouteDraft {
       const stage = leg.stages[i]!;
       node = node.child(stage.id * 2 + STAGE_KEY, this.#table.isWeighted ? stage.weight : 1);
     }
-    return node.child(this.#flow, 1);
+    return node.child(this.flow, 1);
   }
 }

@@ -3,6 +3,7 @@
  * units costs at every resource. The unit is a packet of the requester: a write, or a read request with all its completions.
  */
 
+import { replayShare } from '../../rates/index.ts';
 import {
   countPackets,
   cutRange,
@@ -23,6 +24,7 @@ export interface Train {
   readonly packets: number;
   /** A write, or the read requests that are answered. */
   readonly transfers: number;
+  readonly payloadBytes: number;
   /** By stage. */
   readonly wireBytes: Float64Array;
   readonly pieces: Float64Array;
@@ -40,8 +42,6 @@ export interface Shape {
   /** By entry of the route. */
   readonly costs: Float64Array;
   readonly turns: Float64Array;
-  /** By entry of credits and slots: the part of all of them that a unit keeps. */
-  readonly holds: Float64Array;
   /** Starts of the first packet, by stage, from the moment of sending. */
   requestTimes: LegTimes;
   /** From the start of the completions. Null for writes. */
@@ -67,7 +67,8 @@ function makeTrain(leg: Leg, runs: readonly Run[], transfers: number): Train {
       pieces[j]! += run.count * piecesAt(leg, j, run.payloadBytes);
     }
   }
-  return { leg, runs, packets: countPackets(runs), transfers, wireBytes, pieces };
+  const payloadBytes = runs.reduce((sum, run) => sum + run.count * run.payloadBytes, 0);
+  return { leg, runs, packets: countPackets(runs), transfers, payloadBytes, wireBytes, pieces };
 }
 
 /** Completions end where requests end, and at multiples of their own size, which is another one for small requests. */
@@ -102,7 +103,6 @@ export function makeShape(path: TimedPath, addr: number, lengthBytes: number, en
     version: -1,
     costs: new Float64Array(entries),
     turns: new Float64Array(entries),
-    holds: new Float64Array(entries),
     requestTimes: none,
     completionTimes: null,
     idlePs: 0,
@@ -155,7 +155,7 @@ export function replaysOf(train: Train, index: number): number {
   if (bitErrorRate === 0) {
     return 0;
   }
-  const probability = Math.min(0.5, (8 * train.wireBytes[index]! * bitErrorRate) / train.packets);
+  const probability = replayShare(train.wireBytes[index]! / train.packets, bitErrorRate);
   return probability / (1 - probability);
 }
 
@@ -197,14 +197,11 @@ export function trainCreditPs(train: Train, index: number, packetClass: number):
 export function trainCreditPart(train: Train, index: number, packetClass: number): number {
   const { leg } = train;
   const { credits } = leg.stages[index]!;
-  if (credits === null) {
-    return 0;
-  }
   let part = 0;
   for (const { payloadBytes, count } of train.runs) {
     const units = Math.ceil(payloadBytes / CREDIT_UNIT_BYTES);
-    const headers = piecesAt(leg, index, payloadBytes) / credits.headers[packetClass]!;
-    part += count * Math.max(headers, units === 0 ? 0 : units / credits.data[packetClass]!);
+    const headers = piecesAt(leg, index, payloadBytes) / credits!.headers[packetClass]!;
+    part += count * Math.max(headers, units === 0 ? 0 : units / credits!.data[packetClass]!);
   }
   return part;
 }

@@ -7,23 +7,23 @@
  * the sources. Filling one resource raises all its flows at once, each by the product of its shares down the tree divided by its
  * turns, and takes a flow out where it gets all it can use, so that its neighbours in the tree, and then theirs, have its part.
  *
- * A stage whose buffers behind it are finite stands still when they are full of a flow that is limited further on. Then nobody
- * gets more turns there than that flow: filling the credits of a stage stops where the first such flow has what it can use. The
- * tags of a source are given in turns as well: a read that is slow elsewhere ends up with most of them, and the others wait.
- *
- * Where reads take part, time spent in queues matters too, because tags and buffers are held for it: `flow-queue.ts`. There the
- * cost of credits and tags includes the waits of that moment, and nothing else has to be said about full buffers.
+ * Who is slow further on is in nobody's way: each path has a queue of its own at each stage. Tags of a source are divided evenly
+ * among its readers, so they are a limit of each by itself; only what is waited for while they are held depends on others
+ * (`flow-wait.ts`).
  *
  * Over all resources this is a fixed point: what a flow can use at one is the least of what the others offer it. Each round
  * fills every contested resource in order with the offers of that moment (Charny's distributed max-min); rounds end when no
- * rate moves. With full buffers a few machines in a thousand never rest; there, after `ROUNDS`, the mean of the last ones
- * counts. A last pass scales down whoever crosses a resource that is still a little too full, so that occupancies never exceed
+ * rate moves; where they never rest, after `ROUNDS`, the mean of the last ones counts. A last pass scales down whoever crosses a resource that is still a little too full, so that occupancies never exceed
  * the capacity. The order is fixed, hence the result too.
  */
 import { assert } from '../../base/index.ts';
-import type { Crossing, WaitQueue } from './flow-queue.ts';
-import { CLASS, type Stage } from './stage.ts';
+import { updateWaits } from './flow-wait.ts';
+import { enter, leave, ShareNode, shareOf } from './share-tree.ts';
+import { partOf } from './slot-parts.ts';
+import type { Stage } from './stage.ts';
 
+/** Times that waits and rates are worked out from each other. */
+const WAIT_STEPS = 4;
 const ROUNDS = 60;
 /** Rounds that are asked to be exact, and to go the whole way. */
 const EXACT_ROUNDS = 12;
@@ -32,49 +32,10 @@ const REST_EXACT = 1e-9;
 const REST_LATE = 1e-5;
 /** Where rates never rest, the mean of the rounds after this one counts. */
 const MEAN_FROM = 30;
-/** Rounds of shares and waits together, and when they are at rest. */
-const BALANCE_ROUNDS = 500;
-const BALANCED = 1e-5;
-/** Steps of waits get shorter from a round on: what each queue lets through depends on the others. */
-const GAIN = 0.1;
-const GAIN_ROUNDS = 300;
-/** Where shares and waits never rest, the mean of the rounds after this one counts. */
-const BALANCE_MEAN_FROM = 375;
-/** Levels this near to each other are the same, where buffers are full. */
-const TIE = 1e-3;
-/** Buffers that fill by less than this part in a loop of credits (400 ns) take longer than a flow is looked at (1 ms). */
-const FILLED_A_LOOP = 4e-4;
-/** Shorter waits are not named as what limits a flow. */
-const NAMED_FROM_PS = 100_000;
 /** Units a picosecond of a flow that nothing limits. */
 const RATE_MAX = 1e6;
 /** Acknowledgements never take more of a stage than this part. */
 const PREEMPTED_MAX = 0.9;
-
-/** A place in the tree of ingresses of a resource. */
-export class ShareNode {
-  readonly parent: ShareNode | null;
-  /** Its part of the turns beside its siblings. */
-  readonly weight: number;
-  readonly #children = new Map<number, ShareNode>();
-  /** Children with a flow that can still grow, and their weight together. Scratch. */
-  live = 0;
-  liveWeight = 0;
-
-  constructor(parent: ShareNode | null, weight: number) {
-    this.parent = parent;
-    this.weight = weight;
-  }
-
-  child(key: number, weight: number): ShareNode {
-    let node = this.#children.get(key);
-    if (node === undefined) {
-      node = new ShareNode(this, weight);
-      this.#children.set(key, node);
-    }
-    return node;
-  }
-}
 
 /** `slots` are what reads hold from request to completion: tags of a source, places of a gate. */
 export type ResourceKind = 'stage' | 'credits' | 'slots';
@@ -90,14 +51,19 @@ export class Resource {
 
   // Scratch of a solution.
   round = 0;
+  step = 0;
   load = 0;
   isContested = false;
   readonly flows: ShareFlow[] = [];
   readonly entries: number[] = [];
 
-  constructor(kind: ResourceKind, stage: Stage | null) {
+  /** Slots there are. */
+  readonly slots: number;
+
+  constructor(kind: ResourceKind, stage: Stage | null, slots = 0) {
     this.kind = kind;
     this.stage = stage;
+    this.slots = slots;
   }
 }
 
@@ -106,11 +72,8 @@ export interface ShareEntry {
   readonly resource: Resource;
   /** Null: takes capacity and is not arbitrated (acknowledgements). */
   readonly leaf: ShareNode | null;
-  /** Which leg, and which stage of it; -1: of none. */
-  readonly leg: number;
-  readonly position: number;
-  /** Of credits: the last position from which a queue grows back to here, because buffers on the way are finite. */
-  readonly reach: number;
+  /** Entry of the stage before it; -1: none. */
+  readonly before: number;
 }
 
 export class ShareFlow {
@@ -118,18 +81,21 @@ export class ShareFlow {
   /** By entry: picoseconds a unit, and arbitrated packets a unit. */
   costs: Float64Array;
   turns: Float64Array;
-  /** By entry of credits and slots: the part of all of them that a unit keeps. */
-  holds: Float64Array;
-  readonly crossings: readonly Crossing[];
   /** Units a picosecond. */
   rate = 0;
   /** The entry that limits it. */
   limiter = 0;
 
+  readonly hasSlots: boolean;
+  /** What a unit waits in queues, beyond its round trip alone. */
+  waitPs = 0;
+  /** Slots that it may have where those limit it; Infinity: others do. */
+  slots = Number.POSITIVE_INFINITY;
+
   // Scratch of a solution.
   sum = 0;
-  /** Costs with the time in queues. */
-  readonly loaded: Float64Array;
+  /** By entry: its part of slots. */
+  readonly parts: Float64Array;
   alone = 0;
   aloneEntry = 0;
   readonly offers: Float64Array;
@@ -139,11 +105,14 @@ export class ShareFlow {
   /** Height of the water at which it was taken out; below zero: still growing. */
   outAt = 0;
 
-  constructor(entries: readonly ShareEntry[], crossings: readonly Crossing[] = []) {
+  /** Its place among those who share slots. */
+  readonly order: number;
+
+  constructor(entries: readonly ShareEntry[], order = 0) {
+    this.order = order;
+    this.hasSlots = entries.some(({ resource }) => resource.kind === 'slots');
+    this.parts = new Float64Array(entries.length);
     this.entries = entries;
-    this.crossings = crossings;
-    this.holds = new Float64Array(entries.length);
-    this.loaded = new Float64Array(entries.length);
     this.costs = new Float64Array(entries.length);
     this.turns = new Float64Array(entries.length);
     this.offers = new Float64Array(entries.length);
@@ -161,6 +130,21 @@ function leastOffer(flow: ShareFlow, except: number): number {
   return least;
 }
 
+/** What a flow could have if it were alone, but for its part of slots. */
+function findAlone(flow: ShareFlow): void {
+  let most = 1 / RATE_MAX;
+  flow.aloneEntry = 0;
+  for (let e = 0; e < flow.entries.length; e++) {
+    const { kind, slots } = flow.entries[e]!.resource;
+    const cost = kind === 'slots' ? (flow.costs[e]! * slots + flow.waitPs) / flow.parts[e]! : flow.costs[e]!;
+    if (cost > most) {
+      most = cost;
+      flow.aloneEntry = e;
+    }
+  }
+  flow.alone = 1 / most;
+}
+
 function findLimiter(flow: ShareFlow): void {
   flow.limiter = flow.aloneEntry;
   flow.rate = flow.alone;
@@ -172,145 +156,30 @@ function findLimiter(flow: ShareFlow): void {
   }
 }
 
-/** Whether a flow, limited as it is but for entry `e`, fills the buffers behind the stage of that entry. */
-function isStalledAt(flow: ShareFlow, e: number): boolean {
-  const entry = flow.entries[e]!;
-  if (entry.resource.kind !== 'credits') {
-    // Whatever limits a read elsewhere, in the end it holds all tags it can get.
-    return entry.resource.kind === 'slots';
-  }
-  let least = flow.alone;
-  let at = flow.aloneEntry;
-  for (let i = 0; i < flow.offers.length; i++) {
-    if (i !== e && flow.offers[i]! < least) {
-      least = flow.offers[i]!;
-      at = i;
-    }
-  }
-  const limiter = flow.entries[at]!;
-  return (
-    limiter.leg === entry.leg &&
-    limiter.position > entry.position &&
-    limiter.position <= entry.reach &&
-    fillsBuffers(flow, e, least)
-  );
-}
-
-/**
- * Whether so much more of a flow comes through the stages before entry `e` than goes on behind it that buffers fill. The cost of
- * credits is what a loop takes, over what the buffers hold; so many of what is too much a loop are a part of the buffers.
- */
-function fillsBuffers(flow: ShareFlow, e: number, rate: number): boolean {
-  const entry = flow.entries[e]!;
-  let comes = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < flow.entries.length; i++) {
-    const { leg, position, resource } = flow.entries[i]!;
-    if (leg === entry.leg && position < entry.position && resource.kind === 'stage') {
-      comes = Math.min(comes, flow.offers[i]!, 1 / flow.costs[i]!);
-    }
-  }
-  return (comes - rate) * flow.costs[e]! > FILLED_A_LOOP;
-}
-
-function enter(leaf: ShareNode): void {
-  let { weight } = leaf;
-  for (let node = leaf.parent; node !== null; node = node.parent) {
-    node.live++;
-    node.liveWeight += weight;
-    if (node.live > 1) {
-      return;
-    }
-    weight = node.weight;
-  }
-}
-
-function leave(leaf: ShareNode): void {
-  let { weight } = leaf;
-  for (let node = leaf.parent; node !== null; node = node.parent) {
-    node.live--;
-    // Exactly nothing when nobody is left, whatever fractions the weights have.
-    node.liveWeight = node.live === 0 ? 0 : node.liveWeight - weight;
-    if (node.live > 0) {
-      return;
-    }
-    weight = node.weight;
-  }
-}
-
-function shareOf(leaf: ShareNode): number {
-  let share = 1;
-  let { weight } = leaf;
-  for (let node = leaf.parent; node !== null; node = node.parent) {
-    share *= weight / node.liveWeight;
-    weight = node.weight;
-  }
-  return share;
-}
-
-/** Costs with the waits of this moment. */
-function load(flow: ShareFlow): void {
-  const { loaded, holds, costs, entries } = flow;
-  loaded.set(costs);
-  let all = 0;
-  for (const { queue, packetClass, buffers } of flow.crossings) {
-    const wait = queue.waitOf(packetClass);
-    all += wait;
-    if (buffers >= 0) {
-      loaded[buffers]! += holds[buffers]! * wait;
-    }
-  }
-  let most = 1 / RATE_MAX;
-  for (let e = 0; e < entries.length; e++) {
-    if (entries[e]!.resource.kind === 'slots') {
-      loaded[e]! += holds[e]! * all;
-    }
-    if (loaded[e]! > most) {
-      most = loaded[e]!;
-      flow.aloneEntry = e;
-    }
-  }
-  flow.alone = 1 / most;
-}
-
-/** Who waits in a queue is limited by the stage behind it, whatever it is that is used up meanwhile. */
-function nameQueue(flow: ShareFlow): void {
-  let longest = 0;
-  const { kind } = flow.entries[flow.limiter]!.resource;
-  for (const { queue, packetClass, stage } of flow.crossings) {
-    const wait = queue.waitOf(packetClass);
-    if (kind !== 'stage' && wait > longest && wait > NAMED_FROM_PS) {
-      longest = wait;
-      flow.limiter = stage;
-    }
-  }
-}
-
 export class ShareSolver {
   #round = 0;
+  #step = 0;
   readonly #contested: Resource[] = [];
-  readonly #queues: WaitQueue[] = [];
-  #queueRound = 0;
-  /** Queues have waits, and credits and tags are taken for as long as those are. */
-  #isQueueing = false;
   /** Rounds of the last solution, for tests. */
   rounds = 0;
 
   /** Sets `rate` and `limiter` of all flows; flows not named here take nothing. */
   solve(flows: readonly ShareFlow[]): void {
-    for (const flow of flows) {
-      flow.loaded.set(flow.costs);
-    }
     this.#collect(flows);
     this.rounds = 0;
-    this.#isQueueing =
-      this.#contested.length > 0 &&
-      flows.some((flow) => flow.entries.some(({ resource }) => resource.kind === 'slots'));
-    if (this.#isQueueing) {
-      this.#balance(flows);
-    } else {
+    this.#fillAll(flows);
+    for (let step = 0; step < WAIT_STEPS && updateWaits(flows, ++this.#step); step++) {
+      for (const flow of flows) {
+        findAlone(flow);
+      }
+      this.rounds = 0;
       this.#fillAll(flows);
     }
     this.#trim(flows);
+    for (const flow of flows) {
+      const isSlots = flow.entries[flow.limiter]!.resource.kind === 'slots';
+      flow.slots = isSlots ? flow.parts[flow.limiter]! : Number.POSITIVE_INFINITY;
+    }
   }
 
   #fillAll(flows: readonly ShareFlow[]): void {
@@ -345,162 +214,74 @@ export class ShareSolver {
     return most;
   }
 
-  /** Shares and waits at once; see `flow-queue.ts`. */
-  #balance(flows: readonly ShareFlow[]): void {
-    for (const flow of flows) {
-      for (const { queue } of flow.crossings) {
-        queue.waitsPs.fill(0);
-      }
-    }
-    let moved = 1;
-    while (this.rounds < BALANCE_ROUNDS && moved > BALANCED) {
-      this.rounds++;
-      moved = this.#fillOnce(flows, 1);
-      moved = Math.max(moved, this.#fillOnce(flows, 1));
-      moved = Math.max(moved, this.#wait(flows, Math.min(GAIN, (GAIN * GAIN_ROUNDS) / this.rounds)));
-      for (const flow of flows) {
-        load(flow);
-        flow.sum = this.rounds > BALANCE_MEAN_FROM ? flow.sum + flow.rate : 0;
-      }
-    }
-    for (const flow of flows) {
-      if (moved > BALANCED) {
-        flow.rate = flow.sum / (BALANCE_ROUNDS - BALANCE_MEAN_FROM);
-      }
-      nameQueue(flow);
-    }
-  }
-
-  /** One step of all queues. */
-  #wait(flows: readonly ShareFlow[], gain: number): number {
-    this.#queues.length = 0;
-    const round = ++this.#queueRound;
-    for (const resource of this.#contested) {
-      resource.load = 0;
-    }
-    for (const flow of flows) {
-      for (let e = 0; e < flow.entries.length; e++) {
-        const { resource } = flow.entries[e]!;
-        if (resource.isContested && resource.round === this.#round) {
-          resource.load += flow.loaded[e]! * flow.rate;
-        }
-      }
-    }
-    for (const flow of flows) {
-      for (const crossing of flow.crossings) {
-        const { queue } = crossing;
-        if (queue.round !== round) {
-          queue.begin(round);
-          this.#queues.push(queue);
-        }
-        if (crossing.packetClass === CLASS.POSTED && crossing.buffers < 0) {
-          // Nothing makes its sender wait: the queue has no end.
-          continue;
-        }
-        this.#ask(flow, crossing, CLASS.POSTED);
-        if (crossing.credits >= 0 && crossing.packetClass !== CLASS.POSTED) {
-          this.#ask(flow, crossing, crossing.packetClass);
-        }
-      }
-    }
-    let most = 0;
-    for (const queue of this.#queues) {
-      most = Math.max(most, queue.step(gain));
-    }
-    return most;
-  }
-
-  /** What a flow could send through a queue if it were not held back there, and what it may. */
-  #ask(flow: ShareFlow, { queue, packetClass, stage, credits, buffers }: Crossing, held: number): void {
-    const withCredits = held === packetClass && credits >= 0;
-    const withStage = held === CLASS.POSTED;
-    let could = Number.POSITIVE_INFINITY;
-    let at = -1;
-    const { leg, position } = flow.entries[stage]!;
-    const reach = credits < 0 ? position : flow.entries[credits]!.reach;
-    for (let e = 0; e < flow.entries.length; e++) {
-      const entry = flow.entries[e]!;
-      // What limits it further on does so by tags that wait there, and by credits here once those are used up.
-      const isBehind = entry.leg === leg && entry.position > position && entry.position <= reach;
-      if (e === stage || e === credits || isBehind || flow.loaded[e] === 0) {
-        continue;
-      }
-      const offer = Math.min(flow.offers[e]!, 1 / flow.loaded[e]!);
-      if (offer < could) {
-        could = offer;
-        at = e;
-      }
-    }
-    // The other of the two holds it back as much as anything else.
-    if (!withStage) {
-      could = Math.min(could, flow.offers[stage]!, 1 / flow.loaded[stage]!);
-    }
-    if (!withCredits && credits >= 0) {
-      could = Math.min(could, flow.offers[credits]!, 1 / flow.loaded[credits]!);
-    }
-    let may = could;
-    let left = Number.POSITIVE_INFINITY;
-    const cost = flow.costs[stage]!;
-    if (withStage) {
-      may = Math.min(may, flow.offers[stage]!, 1 / flow.loaded[stage]!);
-      const { resource } = flow.entries[stage]!;
-      left =
-        resource.isContested && resource.round === this.#round ? 1 - resource.load : 1 - cost * flow.rate;
-    }
-    if (withCredits) {
-      may = Math.min(may, flow.offers[credits]!, 1 / flow.loaded[credits]!);
-      const { resource } = flow.entries[credits]!;
-      const free =
-        resource.isContested && resource.round === this.#round
-          ? 1 - resource.load
-          : 1 - flow.loaded[credits]! * flow.rate;
-      left = Math.min(left, (free / flow.loaded[credits]!) * cost);
-    }
-    queue.could[held]! += could * cost;
-    queue.may[held]! += may * cost;
-    queue.left[held] = Math.min(queue.left[held]!, left);
-    if (at >= 0 && (at === buffers || flow.entries[at]!.resource.kind === 'slots')) {
-      queue.slope[held]! += (could * cost * flow.holds[at]!) / flow.loaded[at]!;
-    }
-  }
-
   /** Which resources can be too small, and what each flow could have by itself. */
   #collect(flows: readonly ShareFlow[]): void {
     this.#round++;
     this.#contested.length = 0;
+    this.#divideSlots(flows);
     for (const flow of flows) {
-      let most = 1 / RATE_MAX;
-      flow.aloneEntry = 0;
-      for (let e = 0; e < flow.entries.length; e++) {
-        if (flow.loaded[e]! > most) {
-          most = flow.loaded[e]!;
-          flow.aloneEntry = e;
-        }
-      }
-      flow.alone = 1 / most;
+      flow.waitPs = 0;
+      findAlone(flow);
       flow.rate = flow.alone;
       flow.limiter = flow.aloneEntry;
       flow.offers.fill(Number.POSITIVE_INFINITY);
       for (let e = 0; e < flow.entries.length; e++) {
-        const cost = flow.loaded[e]!;
-        if (cost === 0) {
-          continue;
+        if (flow.costs[e]! > 0 && flow.entries[e]!.resource.kind !== 'slots') {
+          this.#enter(flow, e);
         }
+      }
+    }
+  }
+
+  #begin(resource: Resource): void {
+    if (resource.round !== this.#round) {
+      resource.round = this.#round;
+      resource.load = 0;
+      resource.isContested = false;
+      resource.flows.length = 0;
+      resource.entries.length = 0;
+    }
+  }
+
+  #enter(flow: ShareFlow, e: number): void {
+    const { resource } = flow.entries[e]!;
+    this.#begin(resource);
+    resource.load += flow.costs[e]! * flow.alone;
+    resource.flows.push(flow);
+    resource.entries.push(e);
+    const canBind = resource.kind !== 'stage' || resource.load > 1 + 1e-12;
+    if (!resource.isContested && canBind && resource.flows.length > 1) {
+      resource.isContested = true;
+      this.#contested.push(resource);
+    }
+  }
+
+  /** An even part of the tags for each who reads; they only meet where there are more of them than tags. */
+  #divideSlots(flows: readonly ShareFlow[]): void {
+    for (const flow of flows) {
+      for (let e = 0; e < flow.entries.length; e++) {
         const { resource } = flow.entries[e]!;
-        if (resource.round !== this.#round) {
-          resource.round = this.#round;
-          resource.load = 0;
-          resource.isContested = false;
-          resource.flows.length = 0;
-          resource.entries.length = 0;
+        if (resource.kind === 'slots') {
+          this.#begin(resource);
+          resource.flows.push(flow);
+          resource.entries.push(e);
         }
-        resource.load += cost * flow.alone;
-        resource.flows.push(flow);
-        resource.entries.push(e);
-        const canBind = resource.kind !== 'stage' || resource.load > 1 + 1e-12;
-        if (!resource.isContested && canBind && resource.flows.length > 1) {
-          resource.isContested = true;
-          this.#contested.push(resource);
+      }
+    }
+    for (const flow of flows) {
+      for (let e = 0; e < flow.entries.length; e++) {
+        const { resource } = flow.entries[e]!;
+        if (resource.kind === 'slots') {
+          let place = 0;
+          for (const other of resource.flows) {
+            place += other.order < flow.order ? 1 : 0;
+          }
+          const { length } = resource.flows;
+          flow.parts[e] = partOf(resource.slots, length, place);
+          if (length > resource.slots && !resource.isContested) {
+            resource.isContested = true;
+            this.#contested.push(resource);
+          }
         }
       }
     }
@@ -516,7 +297,7 @@ export class ShareSolver {
       const leaf = flow.entries[entries[i]!]!.leaf;
       if (leaf === null || flow.turns[entries[i]!] === 0) {
         flow.outAt = Number.POSITIVE_INFINITY;
-        preempted += flow.loaded[entries[i]!]! * leastOffer(flow, -1);
+        preempted += flow.costs[entries[i]!]! * leastOffer(flow, -1);
         continue;
       }
       flow.demand = leastOffer(flow, entries[i]!);
@@ -527,8 +308,7 @@ export class ShareSolver {
     }
     let left = 1 - Math.min(preempted, PREEMPTED_MAX);
     let water = 0;
-    let isStopped = false;
-    while (growing > 0 && left > 0 && !isStopped) {
+    while (growing > 0 && left > 0) {
       // Speeds first: they depend on who else still grows.
       let costRate = 0;
       let height = Number.POSITIVE_INFINITY;
@@ -537,7 +317,7 @@ export class ShareSolver {
         if (flow.outAt < 0) {
           const e = entries[i]!;
           flow.speed = shareOf(flow.entries[e]!.leaf!) / flow.turns[e]!;
-          costRate += flow.speed * flow.loaded[e]!;
+          costRate += flow.speed * flow.costs[e]!;
           height = Math.min(height, (flow.demand - flow.level) / flow.speed);
         }
       }
@@ -554,7 +334,6 @@ export class ShareSolver {
             flow.outAt = water;
             leave(flow.entries[entries[i]!]!.leaf!);
             growing--;
-            isStopped ||= this.#isStalled(flow, entries[i]!);
           } else {
             flow.level = grown;
           }
@@ -566,17 +345,12 @@ export class ShareSolver {
       const e = entries[i]!;
       let offer = Number.POSITIVE_INFINITY;
       if (flow.outAt < 0) {
-        // Who has nearly what he can use is as much the reason as who was first: no swinging between two that are equal.
-        const isReason = isStopped && flow.level >= flow.demand * (1 - TIE) && this.#isStalled(flow, e);
-        offer = isReason ? Number.POSITIVE_INFINITY : flow.level;
+        offer = flow.level;
         leave(flow.entries[e]!.leaf!);
       } else if (flow.outAt < Number.POSITIVE_INFINITY) {
         // It has all it can use. Would it use more, it had this: the water above it, or what nobody took.
         const above = (water - flow.outAt) * flow.speed;
-        offer = flow.level + (isStopped ? above : Math.max(above, left / flow.loaded[e]!));
-        if (isStopped && this.#isStalled(flow, e)) {
-          offer = Number.POSITIVE_INFINITY;
-        }
+        offer = flow.level + Math.max(above, left / flow.costs[e]!);
       }
       const before = flow.offers[e]!;
       flow.offers[e] =
@@ -585,16 +359,11 @@ export class ShareSolver {
     assert(resource.root.live === 0, 'a flow was left in the tree of shares');
   }
 
-  /** With waits the cost of credits says how full they are. */
-  #isStalled(flow: ShareFlow, e: number): boolean {
-    return (!this.#isQueueing || flow.entries[e]!.resource.kind === 'slots') && isStalledAt(flow, e);
-  }
-
   #trim(flows: readonly ShareFlow[]): void {
     for (const resource of this.#contested) {
       resource.load = 0;
       for (let i = 0; i < resource.flows.length; i++) {
-        resource.load += resource.flows[i]!.loaded[resource.entries[i]!]! * resource.flows[i]!.rate;
+        resource.load += resource.flows[i]!.costs[resource.entries[i]!]! * resource.flows[i]!.rate;
       }
     }
     for (const flow of flows) {

@@ -2,6 +2,7 @@
 import type { TimerId } from '../../access/index.ts';
 import type { Route } from './flow-route.ts';
 import type { Shape } from './flow-shape.ts';
+import { TranslationWindow } from './flow-translation.ts';
 
 export class Flow {
   readonly route: Route;
@@ -17,6 +18,8 @@ export class Flow {
   /** The head's service began, and `left` was true, at these moments; fractions are kept. */
   startedPs = 0;
   clockPs = 0;
+  /** The part of the head that stages have been busy with, as far as that has been counted. */
+  countedPart = 0;
   /** Units served since it was last idle. */
   served = 0;
   /** `stolenPs` of the resource that limits it, as far as it has been paid. */
@@ -26,6 +29,8 @@ export class Flow {
   shape: Shape | null = null;
   /** Translation of the head made it wait so long. */
   waitPs = 0;
+  /** Null where nothing is translated. */
+  readonly window: TranslationWindow | null;
   /** Posted requests do not arrive before those that were sent before them. */
   lastArrivedPs = 0;
   /** Control requests may still delay the head by so much: it is never starved. */
@@ -38,6 +43,7 @@ export class Flow {
   constructor(route: Route, index: number) {
     this.route = route;
     this.index = index;
+    this.window = route.path.translation === null ? null : new TranslationWindow();
   }
 
   get count(): number {

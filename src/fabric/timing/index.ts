@@ -6,7 +6,8 @@
  * packet by itself, `flow-engine.ts` in trains with closed forms. Follows the timing model of docs/timing.md; the constants
  * are in `rates`. Read `stage.ts`, `path.ts` and `engine.ts` first.
  */
-export { Atc, type AtcOptions } from './atc.ts';
+export { ATC, Atc, type AtcOptions, type AtcResult } from './atc.ts';
+export { DeviceAts } from './device-translation.ts';
 export * from './engine.ts';
 export { type EngineName, FabricTiming, type FabricTimingOptions, type StallTimes } from './fabric-timing.ts';
 export { FlowEngine, type FlowEngineOptions } from './flow-engine.ts';

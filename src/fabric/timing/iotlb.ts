@@ -7,6 +7,8 @@
 import type { TranslationStage } from './path.ts';
 
 export interface IotlbOptions {
+  /** For people: of what it is. */
+  readonly name?: string;
   readonly entries: number;
   readonly pageBytes: number;
   readonly walkPs: number;
@@ -19,6 +21,7 @@ export interface IotlbOptions {
 }
 
 export class Iotlb implements TranslationStage {
+  readonly name: string;
   /** By source and page: when its translation is there. In the order of use, the oldest first. */
   readonly #entries = new Map<number, number>();
   readonly #options: IotlbOptions;
@@ -28,10 +31,12 @@ export class Iotlb implements TranslationStage {
   readonly #tables = new Map<number, number>();
   hits = 0;
   misses = 0;
-  /** Picoseconds that walkers worked. */
-  walkPs = 0;
+  /** Picoseconds that walkers of reads and of writes worked, or were kept waiting by a table, all of them together. */
+  readWalkPs = 0;
+  writeWalkPs = 0;
 
   constructor(options: IotlbOptions) {
+    this.name = options.name ?? 'the IOMMU';
     this.#options = options;
     this.#readWalkers = new Float64Array(Math.max(1, Math.floor(options.readWalkers)));
     this.#writeWalkers = new Float64Array(Math.max(1, Math.floor(options.writeWalkers)));
@@ -58,9 +63,15 @@ export class Iotlb implements TranslationStage {
     // A number of walkers with a fraction (an average that was measured) makes each walk a little faster.
     const wanted = isWrite ? this.#options.writeWalkers : this.#options.readWalkers;
     const startPs = Math.max(atPs, walkers[free]!, this.#tableFreePs(source, addr));
+    const takenPs =
+      startPs - Math.max(atPs, walkers[free]!) + (walkPs * walkers.length) / Math.max(1, wanted);
     walkers[free] = startPs + (walkPs * walkers.length) / Math.max(1, wanted);
     const donePs = startPs + walkPs;
-    this.walkPs += walkPs;
+    if (isWrite) {
+      this.writeWalkPs += takenPs;
+    } else {
+      this.readWalkPs += takenPs;
+    }
     this.#takeTable(source, addr, donePs);
     if (this.#entries.size >= entries) {
       this.#entries.delete(this.#entries.keys().next().value!);
@@ -84,13 +95,34 @@ export class Iotlb implements TranslationStage {
   resetCounts(): void {
     this.hits = 0;
     this.misses = 0;
-    this.walkPs = 0;
+    this.readWalkPs = 0;
+    this.writeWalkPs = 0;
   }
 
-  /** Mappings have changed: what is held may be wrong. */
-  flush(): void {
-    this.#entries.clear();
-    this.#tables.clear();
+  /** Share of so many picoseconds in which its walkers worked, 0 to 1: of reads or of writes, whichever are busier. */
+  utilisation(overPs: number): number {
+    const reads = this.readWalkPs / (this.#readWalkers.length * overPs);
+    const writes = this.writeWalkPs / (this.#writeWalkers.length * overPs);
+    return overPs > 0 ? Math.min(1, Math.max(reads, writes)) : 0;
+  }
+
+  /** A range of a source is mapped no more: the next look-up walks. */
+  invalidate(source: number, start: number, lengthBytes: number): void {
+    const { pageBytes } = this.#options;
+    const first = Math.floor(start / pageBytes);
+    const last = Math.floor((start + Math.max(1, lengthBytes) - 1) / pageBytes);
+    if (last - first < this.#entries.size) {
+      for (let page = first; page <= last; page++) {
+        this.#entries.delete(page * 0x1_0000 + source);
+      }
+      return;
+    }
+    for (const key of this.#entries.keys()) {
+      const page = Math.floor(key / 0x1_0000);
+      if (key % 0x1_0000 === source && page >= first && page <= last) {
+        this.#entries.delete(key);
+      }
+    }
   }
 }
 

@@ -4,22 +4,15 @@
  * Latencies are those of the timing model: from a sender to its pins, over a link, through a switch or a root complex from pin to
  * pin, from the pins to a completer, and what that one's memory takes.
  */
-import {
-  ATC_ENTRIES,
-  completionOverheadBytes,
-  type DeviceTiming,
-  isFlitLink,
-  type LinkSpeed,
-  needs64BitHeader,
-  requestOverheadBytes,
-} from '../../rates/index.ts';
+import { type DeviceTiming, isFlitLink, type LinkSpeed, needs64BitHeader } from '../../rates/index.ts';
 import { DEVICE_CONTROL } from '../../spec/pcie/index.ts';
 import { TRAFFIC, type Traffic } from '../model.ts';
 import { ADDRESS_TYPE } from '../routing/acs.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
 import type { FabricFunction } from '../tree/fabric-function.ts';
+import type { HostBridge } from '../tree/host-bridge.ts';
 import type { LinkDirection } from '../tree/link.ts';
-import { Atc } from './atc.ts';
+import { LegDraft, legKey } from './leg-draft.ts';
 import type { Network } from './network.ts';
 import type { Gate, Leg, TimedPath, TranslationStage } from './path.ts';
 import type { Stage } from './stage.ts';
@@ -30,8 +23,6 @@ const TAGS_PLAIN = 32;
 /** What a bridge that forwards few reads at a time forwards at most of each. */
 const GATED_READ_BYTES = 256;
 const PS_PER_NS = 1000;
-/** What a translation request asks for. */
-const ATS_PAGE_BYTES = 4096;
 /** Source of the processor. */
 export const CPU_SOURCE = 0;
 
@@ -39,17 +30,28 @@ export class PathBuilder {
   /** Command data in host memory is found in the last level cache. Queue entries always are. */
   isDataCached = false;
   readonly #network: Network;
-  readonly #translation: TranslationStage | null;
+  readonly #translationOfRoot: ((root: HostBridge) => TranslationStage) | null;
   readonly #byRoute = new WeakMap<Route, [data: TimedPath | null, control: TimedPath | null]>();
   readonly #byShape = new Map<string, TimedPath>();
   readonly #sources = new Map<FabricFunction, number>();
   readonly #gates = new Map<string, Gate>();
-  readonly #atcs = new Map<FabricFunction, Atc>();
+  /** Sources whose requests are translated, by domain and what the IOMMU sees as their requester. */
+  readonly #translated = new Map<number, Set<number>>();
   readonly #limits = new Map<number, { readonly tags: number; readonly waitsForPosted: boolean }>();
 
-  constructor(network: Network, translation: TranslationStage | null) {
+  /** @param translationOf the IOMMU in front of a root complex; null: none is modelled */
+  constructor(network: Network, translationOf: ((root: HostBridge) => TranslationStage) | null) {
     this.#network = network;
-    this.#translation = translation;
+    this.#translationOfRoot = translationOf;
+  }
+
+  get network(): Network {
+    return this.#network;
+  }
+
+  /** Sources whose requests reach the IOMMU under a requester id. */
+  sourcesBehind(domain: number, requesterId: number): Iterable<number> {
+    return this.#translated.get(domain * 0x1_0000 + requesterId) ?? [];
   }
 
   /** The path of requests that take a route; the same object for routes that are alike. */
@@ -116,7 +118,7 @@ export class PathBuilder {
     const isHost = parts.numaNode !== null;
     const small = isHost && !isWrite ? answers : { smallRequestBytes: 0, smallChunkBytes: 0 };
     const source = this.sourceOf(requester);
-    const limits = this.#limitsOf(source, requester, own, isWrite);
+    const limits = this.limitsOf(source, requester, own, isWrite);
     const request = this.#requestLeg(route, own, traffic, payloadBytes);
     const completion = isWrite ? null : this.#completionLeg(route, own, completionBytes, traffic);
     const access = { latencyPs: this.#accessNs(route, completerTiming, traffic) * PS_PER_NS };
@@ -162,7 +164,7 @@ export class PathBuilder {
     return path;
   }
 
-  #limitsOf(
+  limitsOf(
     source: number,
     requester: FabricFunction | null,
     own: DeviceTiming | undefined,
@@ -189,7 +191,11 @@ export class PathBuilder {
     const { requester, shape, requestLinks } = parts;
     const network = this.#network;
     const { latency, mmioNs } = network.platform;
-    const leg = new LegDraft(needs64BitHeader(route.start) ? 64 : 32, false);
+    const leg = new LegDraft(
+      needs64BitHeader(parts.sentStart) ? 64 : 32,
+      false,
+      this.addsEcrc(requester, requestLinks[0]),
+    );
     const startNs = traffic === TRAFFIC.DATA ? (own?.startNs ?? 0) : 0;
     leg.delayNs = latency.pinNs + (requester === null ? mmioNs : startNs);
     // Reads pass their engine with what comes back; on the way out only their number counts.
@@ -200,7 +206,7 @@ export class PathBuilder {
         leg.bursts(network.bursts(requester, own.writeBursts, true), own.writeBursts.burstBytes);
       }
     }
-    this.#links(leg, requestLinks, route, shape.isWrite);
+    this.overLinks(leg, requestLinks, route, shape.isWrite);
     if (parts.numaNode !== null && shape.isWrite) {
       this.#bothWays(leg, requestLinks.at(-1));
       this.#toMemory(leg, route, parts.numaNode);
@@ -213,7 +219,7 @@ export class PathBuilder {
     const { requester, completionLinks } = parts;
     const network = this.#network;
     const { latency, mmioNs } = network.platform;
-    const leg = new LegDraft(32, true);
+    const leg = new LegDraft(32, true, this.addsEcrc(route.completer, completionLinks[0]));
     if (parts.numaNode !== null) {
       leg.stage(network.memory(parts.numaNode), 0);
       this.#overSockets(leg, route, parts.numaNode, true);
@@ -225,7 +231,7 @@ export class PathBuilder {
       }
     }
     leg.addDelay(latency.pinNs);
-    this.#links(leg, completionLinks, route, true);
+    this.overLinks(leg, completionLinks, route, true);
     if (requester === null) {
       leg.addDelay(mmioNs);
     } else if (own !== undefined && traffic === TRAFFIC.DATA) {
@@ -236,6 +242,12 @@ export class PathBuilder {
       }
     }
     return leg.finish();
+  }
+
+  /** Whether who sends adds an end-to-end checksum; for host memory and the processor the root port does. */
+  addsEcrc(sender: FabricFunction | null, first: LinkDirection | undefined): boolean {
+    const maker = sender ?? (first === undefined ? null : this.#network.busOf(first.link).bridge);
+    return maker?.state.generatesEcrc === true;
   }
 
   /** Between the memory of the host and the link of a root port. */
@@ -267,8 +279,12 @@ export class PathBuilder {
     }
   }
 
-  /** Links in order, and what is between them. `carriesData`: the leg that has the payload. */
-  #links(leg: LegDraft, links: readonly LinkDirection[], route: Route, carriesData: boolean): void {
+  /**
+   * Links in order, and what is between them.
+   * @param route null: they lead no further than to the root complex or from it
+   * @param carriesData the leg that has the payload
+   */
+  overLinks(leg: LegDraft, links: readonly LinkDirection[], route: Route | null, carriesData: boolean): void {
     const network = this.#network;
     const { latency, turnNs } = network.platform;
     for (const [index, direction] of links.entries()) {
@@ -278,7 +294,7 @@ export class PathBuilder {
       leg.addDelay(latency.propagationNs);
       if (next === undefined) {
         leg.addDelay(latency.pinNs);
-      } else if (direction.isUp && top.kind === 'root-port') {
+      } else if (route !== null && direction.isUp && top.kind === 'root-port') {
         leg.addDelay(turnNs);
         // What was translated comes down with the address of the BAR.
         leg.addressed(barAddress(route) ?? route.start);
@@ -363,53 +379,37 @@ export class PathBuilder {
     return completer?.memoryLatencyNs ?? latency.barMemoryNs;
   }
 
+  /** What was translated beforehand (ATS) passes; the rest is translated at the root complex. */
   #translationOf(
     route: Route,
     leg: Leg,
   ): { readonly translation: TranslationStage | null; readonly at: number } {
-    const { root, requester, shape } = route.parts;
+    const { root, requester, requesterId, shape } = route.parts;
     if (
-      this.#translation !== null &&
-      requester?.state.enablesAts === true &&
-      shape.addressType === ADDRESS_TYPE.TRANSLATED
-    ) {
-      return { translation: this.#atcOf(requester), at: 0 };
-    }
-    if (
-      this.#translation === null ||
+      this.#translationOfRoot === null ||
       root === null ||
       requester === null ||
       shape.addressType !== ADDRESS_TYPE.UNTRANSLATED ||
-      root.translator?.isIdentity?.(root.domain, route.parts.requesterId) !== false
+      root.translator?.isIdentity?.(root.domain, requesterId) !== false
     ) {
       return { translation: null, at: -1 };
     }
+    this.noteTranslated(root.domain, requesterId, this.sourceOf(requester));
     // In front of whatever follows the last link that leads up.
     const ups = route.parts.requestLinks.filter(({ isUp }) => isUp).length;
     const engines = leg.stages.filter(({ kind }) => kind === 'engine').length;
-    return { translation: this.#translation, at: ups + engines };
+    return { translation: this.#translationOfRoot(root), at: ups + engines };
   }
 
-  /** The translation cache of a function, and its way to the root complex. */
-  #atcOf(fn: FabricFunction): Atc {
-    let atc = this.#atcs.get(fn);
-    if (atc === undefined) {
-      const { latency } = this.#network.platform;
-      let wayNs = 2 * latency.pinNs;
-      for (let { bus } = fn.device; bus.bridge !== null; { bus } = bus.bridge.device) {
-        wayNs += bus.kind === 'link' ? latency.propagationNs : 0;
-        wayNs += bus.bridge.kind === 'switch-upstream' ? latency.switchNs : 0;
-      }
-      const own = this.#network.options.endpoint?.(fn);
-      atc = new Atc({
-        entries: own?.atcEntries ?? ATC_ENTRIES,
-        pageBytes: ATS_PAGE_BYTES,
-        roundTripPs: (2 * wayNs + latency.cacheNs) * PS_PER_NS,
-        behind: this.#translation!,
-      });
-      this.#atcs.set(fn, atc);
+  /** The IOMMU keeps translations of a source. */
+  noteTranslated(domain: number, requesterId: number, source: number): void {
+    const key = domain * 0x1_0000 + requesterId;
+    const sources = this.#translated.get(key);
+    if (sources === undefined) {
+      this.#translated.set(key, new Set([source]));
+    } else {
+      sources.add(source);
     }
-    return atc;
   }
 
   /** Reads that a root complex forwards a few at a time. */
@@ -444,101 +444,4 @@ function tagsOf(requester: FabricFunction): number {
   return express !== 0 && DEVICE_CONTROL.Extended_Tag_Field_Enable.read(config.view, express) === 1
     ? TAGS_EXTENDED
     : TAGS_PLAIN;
-}
-
-function legKey(leg: Leg): string {
-  return [
-    leg.delayPs,
-    ...leg.stages.map(
-      (stage, index) =>
-        `${stage.id}:${leg.delaysPs[index]}:${leg.overheadBytes[index]}:${leg.splitBytes[index]}:${leg.storesWhole[index]}`,
-    ),
-  ].join(',');
-}
-
-/** Collects a leg from its sender on. */
-class LegDraft {
-  /** Before the first stage. */
-  delayNs = 0;
-  #addressBits: 32 | 64;
-  readonly #isCompletion: boolean;
-  readonly #stages: Stage[] = [];
-  readonly #delaysNs: number[] = [];
-  readonly #overheads: number[] = [];
-  readonly #splits: number[] = [];
-  readonly #stores: boolean[] = [];
-  #splitBytes = Number.POSITIVE_INFINITY;
-
-  constructor(addressBits: 32 | 64, isCompletion: boolean) {
-    this.#addressBits = addressBits;
-    this.#isCompletion = isCompletion;
-  }
-
-  link(stage: Stage, isFlit: boolean): void {
-    this.#push(stage, this.#overhead(isFlit), 0);
-  }
-
-  /** A stage that counts payload alone. */
-  stage(stage: Stage, delayNs: number): void {
-    this.#push(stage, 0, delayNs);
-  }
-
-  /** An engine counts as the first link does. */
-  engine(stage: Stage): void {
-    this.#push(stage, this.#overhead(false), 0);
-  }
-
-  /** Payload alone, in pieces that are put together again. */
-  bursts(stage: Stage, burstBytes: number): void {
-    this.#push(stage, 0, 0);
-    this.#splits[this.#splits.length - 1] = burstBytes;
-  }
-
-  addDelay(ns: number): void {
-    if (this.#delaysNs.length === 0) {
-      this.delayNs += ns;
-    } else {
-      this.#delaysNs[this.#delaysNs.length - 1]! += ns;
-    }
-  }
-
-  /** The component behind the last stage waits for whole packets. */
-  storesWhole(stores: boolean): void {
-    this.#stores[this.#stores.length - 1] = stores;
-  }
-
-  /** From here on requests carry another address. */
-  addressed(address: number): void {
-    this.#addressBits = needs64BitHeader(address) ? 64 : 32;
-  }
-
-  /** From here on packets are no larger. */
-  split(bytes: number): void {
-    this.#splitBytes = bytes;
-  }
-
-  finish(): Leg {
-    return {
-      stages: this.#stages,
-      delaysPs: this.#delaysNs.map((ns) => ns * PS_PER_NS),
-      delayPs: this.delayNs * PS_PER_NS,
-      overheadBytes: this.#overheads,
-      splitBytes: this.#splits,
-      storesWhole: this.#stores,
-    };
-  }
-
-  #overhead(isFlit: boolean): number {
-    return this.#isCompletion
-      ? completionOverheadBytes({ isFlit })
-      : requestOverheadBytes({ isFlit, is64Bit: this.#addressBits === 64 });
-  }
-
-  #push(stage: Stage, overheadBytes: number, delayNs: number): void {
-    this.#stages.push(stage);
-    this.#delaysNs.push(delayNs);
-    this.#overheads.push(overheadBytes);
-    this.#splits.push(this.#splitBytes);
-    this.#stores.push(false);
-  }
 }

@@ -19,6 +19,8 @@ export interface Leg {
   readonly splitBytes: readonly number[];
   /** The stage behind waits for the whole packet before it sends. False: cut-through. */
   readonly storesWhole: readonly boolean[];
+  /** Packets carry an end-to-end checksum. In `overheadBytes` already. */
+  readonly ecrc?: boolean;
 }
 
 /** What stands at the end of a request. */
@@ -50,6 +52,9 @@ export interface Gate {
   readonly requestsMax: number;
 }
 
+/** PCIe Base 6.0, 10.2.2 and 10.3.1. */
+export type PathRole = 'translation-request' | 'invalidate-request' | 'invalidate-completion';
+
 export interface TimedPath {
   readonly isWrite: boolean;
   /** Largest payload of a packet of a write; of a read the largest request. A power of two. */
@@ -73,4 +78,6 @@ export interface TimedPath {
   readonly limits: SourceLimits;
   /** Reads pass it; null: nothing of the kind. */
   readonly gate: Gate | null;
+  /** What it is, where it is no memory request with data: messages and requests of ATS. */
+  readonly role?: PathRole;
 }

@@ -85,6 +85,8 @@ export class Stage {
   busyPs = 0;
   /** Bytes that counted for it, acknowledgements included. */
   wireBytes = 0;
+  /** Payload among them. */
+  payloadBytes = 0;
   packets = 0;
   /** Picoseconds during which something waited here for credits. */
   creditStallPs = 0;
@@ -113,6 +115,7 @@ export class Stage {
   resetCounts(): void {
     this.busyPs = 0;
     this.wireBytes = 0;
+    this.payloadBytes = 0;
     this.packets = 0;
     this.creditStallPs = 0;
     this.replays = 0;

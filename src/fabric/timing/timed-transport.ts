@@ -4,9 +4,10 @@
  */
 import type { EventHandler } from '../../access/index.ts';
 import type { EventQueue } from '../event-queue.ts';
-import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
+import { TRAFFIC, type Traffic } from '../model.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
 import type { Requester } from '../tree/requester.ts';
+import { DeviceTranslation, type DeviceTranslationOptions, type Launcher } from './device-translation.ts';
 import { PROGRESS, type ProgressSink, type RequestListener, type TransportEngine } from './engine.ts';
 import type { PathBuilder } from './path-builder.ts';
 
@@ -15,17 +16,20 @@ const COMPLETION_TIMEOUT_PS = 50e9;
 /** What the completion of a refused read weighs. */
 const REFUSED_BYTES = 4;
 
-export class TimedTransport implements EventHandler {
+export class TimedTransport implements EventHandler, Launcher {
   listener: RequestListener | null = null;
   readonly engine: TransportEngine;
   readonly paths: PathBuilder;
+  /** Devices that translate by themselves. */
+  readonly translations: DeviceTranslation;
   readonly #queue: EventQueue;
   readonly #sink: ProgressSink;
 
-  constructor(queue: EventQueue, engine: TransportEngine, paths: PathBuilder, sink: ProgressSink) {
-    this.#queue = queue;
-    this.engine = engine;
-    this.paths = paths;
+  constructor(options: DeviceTranslationOptions, sink: ProgressSink) {
+    this.#queue = options.queue;
+    this.engine = options.engine;
+    this.paths = options.paths;
+    this.translations = new DeviceTranslation(options, this);
     this.#sink = sink;
   }
 
@@ -45,7 +49,9 @@ export class TimedTransport implements EventHandler {
       const route = requester.routeOf(at, Math.max(1, left), isWrite, traffic);
       const isWhole = !(route.end - at < left);
       const length = isWhole ? left : route.end - at;
-      this.#sendPart(route, at, length, isWrite, traffic, token);
+      if (!this.translations.holds(route, at, length, isWrite, traffic, token)) {
+        this.launch(route, at, length, isWrite, traffic, token);
+      }
       parts++;
       done += Math.max(1, length);
     }
@@ -58,7 +64,8 @@ export class TimedTransport implements EventHandler {
     this.#sink.onProgress(progress, token);
   }
 
-  #sendPart(
+  /** A part of a request goes. */
+  launch(
     route: Route,
     addr: number,
     lengthBytes: number,
@@ -71,9 +78,7 @@ export class TimedTransport implements EventHandler {
       return;
     }
     // A write goes with all its data as far as it gets, unless its sender may not even begin.
-    const isRefused =
-      route.kind === ROUTE_KIND.FAILED &&
-      (!isWrite || route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE);
+    const isRefused = route.kind === ROUTE_KIND.FAILED && (!isWrite || route.isUnsent);
     const path = this.paths.pathOf(route, traffic);
     const sentBytes = isRefused ? REFUSED_BYTES : Math.max(1, lengthBytes);
     const request = this.engine.send(

@@ -1,9 +1,10 @@
 /**
  * The packet engine: every TLP is serialised, credited, arbitrated and ordered on every stage of its way.
  *
- * A stage serves one packet at a time. What waits in front of it waits in one queue for each ingress, so that a blocked egress
- * blocks nobody else (virtual output queues), and by class within it. PCIe Base 6.0: 2.4.1 (ordering: posted packets may pass
- * blocked others, others do not pass earlier posted ones), 2.6.1 (credits), 3.6 (Ack), 6.3.3 (arbitration).
+ * A stage serves one packet at a time. What waits in front of it waits in one queue for each path and class (virtual output
+ * queues), below its ingress, so that what is blocked further on blocks nobody else. Credits are those of the wire: they come
+ * back when a packet has left the receive buffer for its queue, and a packet is only sent where its queue has room. PCIe
+ * Base 6.0: 2.4.1 (ordering: data is relaxed, control passes no earlier posted packet), 2.6.1 (credits), 3.6 (Ack).
  *
  * Events of one packet: its start on each stage, and its arrival where somebody waits for it. Nothing is allocated for one:
  * moments are kept in arrays and fields and not passed to calls, where a float64 may become an object.
@@ -11,6 +12,7 @@
  */
 import type { EventHandler } from '../../access/index.ts';
 import { assert } from '../../base/index.ts';
+import { replayShare } from '../../rates/index.ts';
 import type { EventQueue } from '../event-queue.ts';
 import {
   type EngineStalls,
@@ -20,10 +22,15 @@ import {
   type TimingListener,
   type TransportEngine,
 } from './engine.ts';
-import type { Gate, TimedPath } from './path.ts';
-import { CLASS, type PacketClass, type Stage } from './stage.ts';
+import type { TimedPath } from './path.ts';
+import { NONE } from './pool.ts';
+import { CLASS, type Stage } from './stage.ts';
+import { BLOCKED_BY_CREDITS, TlpArbiter } from './tlp-arbiter.ts';
+import { PathTable } from './tlp-paths.ts';
 import { JobPool, PacketPool, RequestPool } from './tlp-pools.ts';
-import { GateState, LegState, NONE, PathState, type Queue, SourceState, StageState } from './tlp-state.ts';
+import type { Queue } from './tlp-queue.ts';
+import type { Holder, Slots } from './tlp-slots.ts';
+import type { LegState, PathState, StageState } from './tlp-state.ts';
 
 /** Codes of events. */
 const EVENT = {
@@ -53,24 +60,25 @@ export interface TlpEngineOptions {
 export class TlpEngine implements TransportEngine, EventHandler {
   listener: TimingListener | null = null;
   readonly #queue: EventQueue;
-  readonly #isWeighted: boolean;
-  readonly #stages: (StageState | undefined)[] = [];
-  readonly #paths = new Map<TimedPath, PathState>();
-  readonly #sources = new Map<number, SourceState>();
-  readonly #gates = new Map<Gate, GateState>();
+  readonly #paths = new PathTable();
   readonly #packets = new PacketPool();
   readonly #jobs = new JobPool();
   readonly #requests = new RequestPool();
+  readonly #arbiter: TlpArbiter;
   #order = 0;
-  /** Classes, as bits, in which somebody whose turn it is has too few credits at the stage that is served. */
-  #short = 0;
   #random: number;
   /** Packets that were put on a wire. */
   sent = 0;
 
   constructor(queue: EventQueue, options: TlpEngineOptions = {}) {
     this.#queue = queue;
-    this.#isWeighted = options.arbitration === 'weighted';
+    this.#arbiter = new TlpArbiter(
+      queue,
+      this.#packets,
+      this.#jobs,
+      this.#requests,
+      options.arbitration === 'weighted',
+    );
     this.#random = (options.seed ?? 1) >>> 0 || 1;
   }
 
@@ -91,7 +99,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     sink: ProgressSink,
     token: number,
   ): number {
-    const state = this.#paths.get(path) ?? this.#addPath(path);
+    const state = this.#paths.of(path);
     const request = this.#requests.take(state, sink, token, lengthBytes);
     const job = this.#jobs.take(request, lengthBytes, isControl, false);
     this.#jobs.addrs[job] = addr;
@@ -122,12 +130,12 @@ export class TlpEngine implements TransportEngine, EventHandler {
   stalls(nowPs: number): EngineStalls {
     const lasting = (sincePs: number): number => (sincePs < 0 ? 0 : nowPs - sincePs);
     return {
-      sources: [...this.#sources.values()].map((source) => ({
+      sources: [...this.#paths.sources.values()].map((source) => ({
         source: source.id,
-        tagPs: source.tagStallPs + lasting(source.tagStallSincePs),
+        tagPs: source.tags.stallPs + lasting(source.tags.stallSincePs),
         orderPs: source.orderStallPs + lasting(source.orderStallSincePs),
       })),
-      gates: [...this.#gates].map(([{ name }, gate]) => ({
+      gates: [...this.#paths.gates].map(([{ name }, gate]) => ({
         name,
         stallPs: gate.stallPs + lasting(gate.stallSincePs),
       })),
@@ -136,7 +144,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
 
   /** Free credits of a stage now, by class; for tests of conservation. Null where it has none. */
   creditsOf(stage: Stage): { readonly headers: readonly number[]; readonly data: readonly number[] } | null {
-    const state = this.#stages[stage.id];
+    const state = this.#paths.stages[stage.id];
     if (state === undefined) {
       return stage.credits;
     }
@@ -146,7 +154,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
 
   /** Tags in use of a source now. */
   tagsUsed(source: number): number {
-    return this.#sources.get(source)?.tagsUsed ?? 0;
+    return this.#paths.sources.get(source)?.tags.used ?? 0;
   }
 
   onEvent(code: number, index: number): void {
@@ -155,7 +163,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
         this.#ready(index);
         return;
       case EVENT.WAKE:
-        this.#wake(this.#stages[index]!);
+        this.#wake(this.#paths.stages[index]!);
         return;
       case EVENT.ARRIVE:
         this.#arrive(index);
@@ -195,14 +203,17 @@ export class TlpEngine implements TransportEngine, EventHandler {
       return;
     }
     this.#jobs.nexts[job] = NONE;
-    if (lane.tails[0] === NONE) {
-      lane.heads[0] = job;
+    if (lane.tail === NONE) {
+      lane.head = job;
     } else {
-      this.#jobs.nexts[lane.tails[0]!] = job;
+      this.#jobs.nexts[lane.tail] = job;
     }
-    lane.tails[0] = job;
-    lane.count++;
-    lane.stage.waiting++;
+    lane.tail = job;
+    lane.entered();
+    if (lane.packetClass === CLASS.NON_POSTED && lane === state.dataLane) {
+      state.source.tags.activate(state.tagHolders[0]!);
+      state.gate?.activate(state.gateHolders[0]!);
+    }
     this.#serve(lane.stage);
   }
 
@@ -249,17 +260,16 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const leg = this.#packets.legs[packet]!;
     const position = this.#packets.positions[packet]!;
     const queue = leg.queues[position]!;
-    const packetClass = this.#packets.classes[packet]!;
     this.#packets.nexts[packet] = NONE;
     this.#packets.orders[packet] = this.#order++;
-    if (queue.tails[packetClass] === NONE) {
-      queue.heads[packetClass] = packet;
+    if (queue.tail === NONE) {
+      queue.head = packet;
     } else {
-      this.#packets.nexts[queue.tails[packetClass]!] = packet;
+      this.#packets.nexts[queue.tail] = packet;
     }
-    queue.tails[packetClass] = packet;
-    queue.count++;
-    queue.stage.waiting++;
+    queue.tail = packet;
+    queue.entered();
+    this.#giveBack(leg, position - 1, packet);
     if (this.#queue.nowPs >= queue.stage.freeAtPs) {
       this.#serve(queue.stage);
     } else {
@@ -294,7 +304,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
   /** Lets those go who may. */
   #serve(stage: StageState): void {
     const { nowPs } = this.#queue;
-    while (stage.waiting > 0) {
+    while (stage.root.count > 0) {
       if (nowPs < stage.freeAtPs) {
         this.#wakeWhenFree(stage);
         return;
@@ -313,194 +323,16 @@ export class TlpEngine implements TransportEngine, EventHandler {
 
   /** @returns false when nobody may go */
   #sendOne(stage: StageState): boolean {
-    const { queues } = stage;
-    const count = queues.length;
-    let isBlocked = false;
-    this.#short = 0;
-    for (let step = 0; step < count; step++) {
-      let index = stage.turn + step;
-      if (index >= count) {
-        index -= count;
-      }
-      const queue = queues[index]!;
-      if (queue.count === 0) {
-        queue.turns = 0;
-        continue;
-      }
-      const chosen = queue.isLane ? this.#fromLane(stage, queue) : this.#fromTransit(stage, queue);
-      if (chosen < 0) {
-        isBlocked ||= chosen === BLOCKED_BY_CREDITS;
-        continue;
-      }
-      if (this.#isWeighted && ++queue.turns < queue.weight) {
-        stage.turn = index;
-      } else {
-        queue.turns = 0;
-        stage.turn = index + 1 === count ? 0 : index + 1;
-      }
+    const chosen = this.#arbiter.choose(stage);
+    if (chosen >= 0) {
       this.#transmit(stage, chosen);
       return true;
     }
-    if (isBlocked && !stage.isStalled) {
+    if (chosen === BLOCKED_BY_CREDITS && !stage.isStalled) {
       stage.isStalled = true;
       stage.stallSincePs = this.#queue.nowPs;
     }
     return false;
-  }
-
-  /** The packet of a queue in transit that goes next: the oldest that the rules and the credits let go. */
-  #fromTransit(stage: StageState, queue: Queue): number {
-    const { orders, nexts } = this.#packets;
-    const posted = queue.heads[CLASS.POSTED]!;
-    const postedOrder = posted === NONE ? Number.POSITIVE_INFINITY : orders[posted]!;
-    let best = NONE;
-    let bestOrder = Number.POSITIVE_INFINITY;
-    for (let packetClass = 0; packetClass < 3; packetClass++) {
-      const head = queue.heads[packetClass]!;
-      if (head === NONE) {
-        continue;
-      }
-      const order = orders[head]!;
-      if (order < bestOrder && order <= postedOrder && this.#hasCredits(stage, head)) {
-        best = head;
-        bestOrder = order;
-      }
-    }
-    if (best === NONE) {
-      return BLOCKED_BY_CREDITS;
-    }
-    const packetClass = this.#packets.classes[best]!;
-    const next = nexts[best]!;
-    queue.heads[packetClass] = next;
-    if (next === NONE) {
-      queue.tails[packetClass] = NONE;
-    }
-    queue.count--;
-    stage.waiting--;
-    return best;
-  }
-
-  #hasCredits(stage: StageState, packet: number): boolean {
-    if (!stage.hasCredits) {
-      return true;
-    }
-    const leg = this.#packets.legs[packet]!;
-    const payload = this.#packets.payloads[packet]!;
-    const pieces = leg.isSplit ? leg.pieces(this.#packets.positions[packet]!, payload) : 1;
-    return this.#takesCredits(stage, this.#packets.classes[packet]!, pieces, payload);
-  }
-
-  /**
-   * Whether a packet may go as far as credits are concerned. Who has too few keeps its turn: credits of its class that are
-   * there wait for it, or small packets of others would take them again and again and large ones never go.
-   */
-  #takesCredits(stage: StageState, packetClass: number, pieces: number, payload: number): boolean {
-    const bit = 1 << packetClass;
-    if (
-      (this.#short & bit) === 0 &&
-      stage.headers[packetClass]! >= stage.headersFor(packetClass, pieces) &&
-      stage.data[packetClass]! >= stage.dataFor(packetClass, payload)
-    ) {
-      return true;
-    }
-    this.#short |= bit;
-    return false;
-  }
-
-  /** The next packet of the first job of a lane. */
-  #fromLane(stage: StageState, lane: Queue): number {
-    const job = lane.heads[0]!;
-    const jobs = this.#jobs;
-    const request = jobs.requests[job]!;
-    const state = this.#requests.paths[request]!;
-    const { path, source } = state;
-    const packetClass = lane.packetClass;
-    const addr = jobs.addrs[job]!;
-    const end = jobs.ends[job]!;
-    const limit =
-      packetClass === CLASS.COMPLETION
-        ? jobs.isSmall[job] === 1
-          ? path.smallCompletionBytes!
-          : path.completionBytes
-        : path.requestBytes;
-    const length = Math.min(end - addr, limit - (addr % limit));
-    const payload = packetClass === CLASS.NON_POSTED ? 0 : length;
-    const leg = packetClass === CLASS.COMPLETION ? state.completion! : state.request;
-    if (stage.hasCredits) {
-      const pieces = leg.isSplit ? leg.pieces(0, payload) : 1;
-      if (!this.#takesCredits(stage, packetClass, pieces, payload)) {
-        return BLOCKED_BY_CREDITS;
-      }
-    }
-    if (packetClass === CLASS.NON_POSTED && !this.#takeTag(lane, state)) {
-      return BLOCKED_BY_SOURCE;
-    }
-    const isFirst = jobs.isStarted[job] === 0;
-    if (packetClass === CLASS.POSTED && isFirst && path.limits.waitsForPosted) {
-      if (source.postedUnseen > 0) {
-        this.#await(lane, source.waiting);
-        if (source.orderStallSincePs < 0) {
-          source.orderStallSincePs = this.#queue.nowPs;
-        }
-        return BLOCKED_BY_SOURCE;
-      }
-      source.postedUnseen++;
-    }
-    jobs.isStarted[job] = 1;
-    const isLast = addr + length === end;
-    const packet = this.#packets.take(leg, packetClass, request, payload, length, isLast, job);
-    this.#packets.addrs[packet] = addr;
-    if (packetClass !== CLASS.POSTED) {
-      this.#packets.tags[packet] = packetClass === CLASS.NON_POSTED ? source.tags.take() : jobs.tags[job]!;
-    }
-    jobs.addrs[job] = addr + length;
-    if (isLast) {
-      const next = jobs.nexts[job]!;
-      lane.heads[0] = next;
-      if (next === NONE) {
-        lane.tails[0] = NONE;
-      }
-      lane.count--;
-      stage.waiting--;
-      if (packetClass !== CLASS.COMPLETION) {
-        jobs.give(job);
-      }
-    }
-    return packet;
-  }
-
-  #takeTag(lane: Queue, state: PathState): boolean {
-    const { source, gate, path } = state;
-    const isBehind = !lane.hasTag && source.waitingForTag.length > 0;
-    if (isBehind || source.tagsUsed >= path.limits.tags) {
-      lane.hasTag = false;
-      this.#await(lane, source.waitingForTag);
-      if (source.tagStallSincePs < 0) {
-        source.tagStallSincePs = this.#queue.nowPs;
-      }
-      return false;
-    }
-    if (gate !== null) {
-      if (gate.used >= gate.max) {
-        this.#await(lane, gate.waiting);
-        if (gate.stallSincePs < 0) {
-          gate.stallSincePs = this.#queue.nowPs;
-        }
-        return false;
-      }
-      gate.used++;
-    }
-    lane.hasTag = false;
-    source.tagsUsed++;
-    source.tagsUsedMax = Math.max(source.tagsUsedMax, source.tagsUsed);
-    return true;
-  }
-
-  #await(lane: Queue, waiting: Queue[]): void {
-    if (!lane.isWaiting) {
-      lane.isWaiting = true;
-      waiting.push(lane);
-    }
   }
 
   /** Something that lanes waited for is there: each asks again. */
@@ -556,15 +388,23 @@ export class TlpEngine implements TransportEngine, EventHandler {
     packets.lasts[packet] = lastPs;
     stage.busyPs += busyPs;
     stage.wireBytes += wire;
+    stage.payloadBytes += payload;
     stage.packets += pieces;
     state.freeAtPs = startPs + busyPs;
     this.sent++;
     if (state.hasCredits) {
-      state.headers[packetClass]! -= state.headersFor(packetClass, pieces);
-      state.data[packetClass]! -= state.dataFor(packetClass, payload);
+      const headers = state.headersFor(packetClass, pieces);
+      const data = state.dataFor(packetClass, payload);
+      state.headers[packetClass]! -= headers;
+      state.data[packetClass]! -= data;
+      if (position + 1 < leg.length) {
+        const next = leg.queues[position + 1]!;
+        next.roomHeaders -= headers;
+        next.roomData -= data;
+      }
     }
     if (position > 0) {
-      this.#giveBack(leg, position - 1, packet);
+      this.#giveRoom(leg, position, packet);
     }
     if (state.reverse !== null) {
       this.#acknowledge(state, wire, packet);
@@ -653,14 +493,14 @@ export class TlpEngine implements TransportEngine, EventHandler {
     this.#queue.schedule(atPs, this, EVENT.ARRIVE, packet);
   }
 
-  /** The receive buffer that a packet leaves can take another. */
+  /** A packet has left the receive buffer of a link, into its queue. */
   #giveBack(leg: LegState, position: number, packet: number): void {
     const before = leg.stages[position]!;
     if (!before.hasCredits) {
       return;
     }
     const payload = this.#packets.payloads[packet]!;
-    before.returnPs = this.#packets.starts[packet]! + before.stage.creditReturnPs;
+    before.returnPs = this.#packets.readies[packet]! + before.stage.creditReturnPs;
     const packetClass = this.#packets.classes[packet]!;
     before.giveBack(
       packetClass,
@@ -669,6 +509,23 @@ export class TlpEngine implements TransportEngine, EventHandler {
     );
     if (before.isStalled) {
       this.#wakeAtReturn(before);
+    }
+  }
+
+  /** A packet has left its queue: the stage before may send another. */
+  #giveRoom(leg: LegState, position: number, packet: number): void {
+    const before = leg.stages[position - 1]!;
+    if (!before.hasCredits) {
+      return;
+    }
+    const payload = this.#packets.payloads[packet]!;
+    const packetClass = this.#packets.classes[packet]!;
+    const queue = leg.queues[position]!;
+    const pieces = leg.isSplit ? leg.pieces(position - 1, payload) : 1;
+    queue.roomHeaders += before.headersFor(packetClass, pieces);
+    queue.roomData += before.dataFor(packetClass, payload);
+    if (before.isStalled) {
+      this.#serve(before);
     }
   }
 
@@ -702,7 +559,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
   /** What a packet loses to bit errors: everything sent until the Nak is there, and itself again. */
   #replays(stage: Stage, wire: number, busyPs: number): number {
     let lostPs = 0;
-    const probability = Math.min(0.5, 8 * wire * stage.bitErrorRate);
+    const probability = replayShare(wire, stage.bitErrorRate);
     while (this.#draw() < probability) {
       stage.replays++;
       lostPs += busyPs + stage.replayPs;
@@ -729,6 +586,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
     const length = packets.lengths[packet]!;
     const job = packets.jobs[packet]!;
     const tag = packets.tags[packet]!;
+    const isControl = packets.isOrdered[packet] === 1;
     packets.give(packet);
     if (packetClass === CLASS.POSTED) {
       const { source, path } = state;
@@ -744,7 +602,7 @@ export class TlpEngine implements TransportEngine, EventHandler {
         this.#release(source.waiting);
       }
     } else if (packetClass === CLASS.NON_POSTED) {
-      const completions = this.#jobs.take(request, length, false, true);
+      const completions = this.#jobs.take(request, length, isControl, true);
       this.#jobs.addrs[completions] = addr;
       this.#jobs.ends[completions] = addr + length;
       this.#jobs.isTagged[completions] = 1;
@@ -762,11 +620,12 @@ export class TlpEngine implements TransportEngine, EventHandler {
     jobs.remaining[job]! -= length;
     if (jobs.remaining[job] === 0) {
       const isTagged = jobs.isTagged[job] === 1;
+      const isControl = jobs.isControl[job]!;
       const tag = jobs.tags[job]!;
       jobs.give(job);
       if (isTagged) {
-        state.source.tags.give(tag);
-        this.#giveTag(state);
+        state.source.tagNumbers.give(tag);
+        this.#giveTag(state, isControl);
       }
     }
     this.#requests.remaining[request]! -= length;
@@ -780,98 +639,29 @@ export class TlpEngine implements TransportEngine, EventHandler {
     }
   }
 
-  #giveTag({ source, gate }: PathState): void {
-    source.tagsUsed--;
-    assert(source.tagsUsed >= 0, 'a tag was given back twice', { source: source.id });
-    const { nowPs } = this.#queue;
-    if (source.tagStallSincePs >= 0) {
-      source.tagStallPs += nowPs - source.tagStallSincePs;
-      source.tagStallSincePs = -1;
-    }
-    const lane = source.waitingForTag.shift();
-    if (lane !== undefined) {
-      lane.isWaiting = false;
-      lane.hasTag = true;
-      this.#serve(lane.stage);
-    }
+  #giveTag(state: PathState, isControl: number): void {
+    const { source, gate } = state;
+    assert(source.tags.used > 0, 'a tag was given back twice', { source: source.id });
+    this.#giveSlot(source.tags, state.tagHolders[isControl]!);
     if (gate !== null) {
-      gate.used--;
-      if (gate.stallSincePs >= 0) {
-        gate.stallPs += nowPs - gate.stallSincePs;
-        gate.stallSincePs = -1;
-      }
-      this.#release(gate.waiting);
+      this.#giveSlot(gate, state.gateHolders[isControl]!);
     }
   }
 
-  // Paths
-
-  #addPath(path: TimedPath): PathState {
-    const source = this.#sourceOf(path.source);
-    const request = this.#leg(path.request);
-    const completion = path.completion === null ? null : this.#leg(path.completion);
-    const number = this.#paths.size;
-    const packetClass: PacketClass = path.isWrite ? CLASS.POSTED : CLASS.NON_POSTED;
-    const first = request.stages[0];
-    const state = new PathState(
-      path,
-      source,
-      path.gate === null ? null : this.#gateOf(path.gate),
-      request,
-      completion,
-      [
-        first?.lane(`${packetClass} ${path.source} data ${number}`, packetClass) ?? null,
-        first?.lane(`${packetClass} ${path.source} control`, packetClass) ?? null,
-        // Completions of different requests may pass each other: a blocked requester does not block the others.
-        completion?.stages[0]?.lane(`completions ${number}`, CLASS.COMPLETION) ?? null,
-      ],
-    );
-    this.#paths.set(path, state);
-    return state;
-  }
-
-  #leg(leg: TimedPath['request']): LegState {
-    return new LegState(
-      leg,
-      leg.stages.map((stage) => this.#stage(stage)),
-    );
-  }
-
-  #stage(stage: Stage): StageState {
-    let state = this.#stages[stage.id];
-    if (state === undefined) {
-      state = new StageState(stage);
-      this.#stages[stage.id] = state;
-      if (stage.reverse !== null && stage.ackEveryBytes !== Number.POSITIVE_INFINITY) {
-        state.reverse = this.#stage(stage.reverse);
+  #giveSlot(slots: Slots, holder: Holder): void {
+    slots.give(holder);
+    slots.endStall(this.#queue);
+    for (let next = slots.next(); next !== null; next = slots.next()) {
+      this.#serve(next.lane.stage);
+      if (next.isWaiting) {
+        return;
       }
     }
-    return state;
-  }
-
-  #sourceOf(id: number): SourceState {
-    let source = this.#sources.get(id);
-    if (source === undefined) {
-      source = new SourceState(id);
-      this.#sources.set(id, source);
-    }
-    return source;
-  }
-
-  #gateOf(gate: Gate): GateState {
-    let state = this.#gates.get(gate);
-    if (state === undefined) {
-      state = new GateState(gate.requestsMax);
-      this.#gates.set(gate, state);
-    }
-    return state;
   }
 }
 
 /** Pages of one request that its sender asks for before the first packet. */
 const PAGES_MAX = 64;
 const PAGE_BYTES = 4096;
-const BLOCKED_BY_CREDITS = -2;
-const BLOCKED_BY_SOURCE = -3;
 /** A packet straight from its lane was ready whenever the stage asked. */
 const FROM_LANE = -1;

@@ -1,7 +1,8 @@
 /** Packets, jobs and requests of the packet engine as parallel arrays; see `tlp-state.ts`. */
 import type { ProgressSink } from './engine.ts';
+import { NONE, Pool } from './pool.ts';
 import type { PacketClass } from './stage.ts';
-import { type LegState, NONE, type PathState, Pool } from './tlp-state.ts';
+import type { LegState, PathState } from './tlp-state.ts';
 
 function grownFloat(from: Float64Array): Float64Array<ArrayBuffer> {
   const into = new Float64Array(from.length * 2);
@@ -36,6 +37,8 @@ export class PacketPool {
   /** Of a read request or a completion. */
   tags = new Int32Array(START);
   isLast = new Uint8Array(START);
+  /** Of a control request: passes no posted packet before it. */
+  isOrdered = new Uint8Array(START);
   nexts = new Int32Array(START);
   /** Filled in by whoever takes one: an address that is passed to a call may have to be allocated. */
   addrs = new Float64Array(START);
@@ -90,6 +93,7 @@ export class PacketPool {
     this.lengths = grownInt(this.lengths);
     this.tags = grownInt(this.tags);
     this.isLast = grownByte(this.isLast);
+    this.isOrdered = grownByte(this.isOrdered);
     this.nexts = grownInt(this.nexts);
     this.addrs = grownFloat(this.addrs);
     this.readies = grownFloat(this.readies);

@@ -5,38 +5,13 @@
  * only between their first stage and their arrival, so memory grows with the machine and not with what is sent.
  */
 import type { Leg, TimedPath } from './path.ts';
+import { Pool } from './pool.ts';
 import { CREDIT_UNIT_BYTES, type PacketClass, type Stage } from './stage.ts';
+import { Queue } from './tlp-queue.ts';
+import { type Holder, Slots } from './tlp-slots.ts';
 
-export const NONE = -1;
-
-/** Indices that are given out and taken back. */
-export class Pool {
-  #free = new Int32Array(256);
-  #freeCount = 0;
-  #size = 0;
-
-  /** Slots that were ever in use; arrays of their fields have to be at least as long. */
-  get size(): number {
-    return this.#size;
-  }
-
-  get inUse(): number {
-    return this.#size - this.#freeCount;
-  }
-
-  take(): number {
-    return this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#size++;
-  }
-
-  give(index: number): void {
-    if (this.#freeCount === this.#free.length) {
-      const next = new Int32Array(this.#free.length * 2);
-      next.set(this.#free);
-      this.#free = next;
-    }
-    this.#free[this.#freeCount++] = index;
-  }
-}
+/** Payload of a small packet: nothing limits how many of those are on their way but headers. */
+const SMALL_BYTES = 64;
 
 /** A leg with what is worked out for it: the queue in front of each stage but the first. */
 export class LegState {
@@ -51,16 +26,27 @@ export class LegState {
   readonly storesWhole: readonly boolean[];
   readonly isSplit: boolean;
 
-  constructor(leg: Leg, stages: readonly StageState[]) {
+  /** @param largestBytes  payload of its largest packets */
+  constructor(leg: Leg, stages: readonly StageState[], packetClass: PacketClass, largestBytes: number) {
     this.leg = leg;
     this.stages = stages;
     this.length = stages.length;
-    this.queues = stages.map((stage, index) => (index === 0 ? null : stage.transit(stages[index - 1]!)));
     this.delaysPs = Float64Array.from(leg.delaysPs);
     this.overheads = Float64Array.from(leg.overheadBytes);
     this.splits = Float64Array.from(leg.splitBytes);
     this.storesWhole = [...leg.storesWhole];
     this.isSplit = leg.splitBytes.some((bytes) => Number.isFinite(bytes));
+    this.queues = stages.map((stage, index) =>
+      index === 0
+        ? null
+        : stage.queue(
+            stages.slice(0, index),
+            packetClass,
+            this.delaysPs[index - 1]!,
+            Math.max(1, Math.min(SMALL_BYTES, largestBytes) + this.overheads[index]!),
+            { pieces: this.pieces(index - 1, largestBytes), bytes: largestBytes },
+          ),
+    );
   }
 
   /** Packets that travel at a stage for one of the sender's. */
@@ -73,35 +59,19 @@ export class LegState {
 /** Everything of one source that shares its tags and its order. */
 export class SourceState {
   readonly id: number;
-  tagsUsed = 0;
+  /** How many it has. */
+  readonly tags = new Slots(0);
   /** Which ones: the number of a tag names a read among those of its source, as on the wire. */
-  readonly tags = new Pool();
+  readonly tagNumbers = new Pool();
   /** Posted requests that nobody has seen yet, of a source that waits for them. */
   postedUnseen = 0;
   /** Lanes that had to wait for a posted request. */
   readonly waiting: Queue[] = [];
-  /** Lanes that had no tag: who has waited longest has the next one. */
-  readonly waitingForTag: Queue[] = [];
-  tagStallSincePs = -1;
-  tagStallPs = 0;
   orderStallSincePs = -1;
   orderStallPs = 0;
-  tagsUsedMax = 0;
 
   constructor(id: number) {
     this.id = id;
-  }
-}
-
-export class GateState {
-  readonly max: number;
-  used = 0;
-  stallSincePs = -1;
-  stallPs = 0;
-  readonly waiting: Queue[] = [];
-
-  constructor(max: number) {
-    this.max = max;
   }
 }
 
@@ -109,20 +79,23 @@ export class GateState {
 export class PathState {
   readonly path: TimedPath;
   readonly source: SourceState;
-  readonly gate: GateState | null;
+  readonly gate: Slots | null;
   readonly request: LegState;
   readonly completion: LegState | null;
   /** Lanes in front of the first stage of each leg; null for a leg without stages. */
   readonly dataLane: Queue | null;
   readonly controlLane: Queue | null;
   readonly completionLane: Queue | null;
+  /** By kind of its read requests: data, control. Null where they leave nothing. */
+  readonly tagHolders: readonly [Holder | null, Holder | null];
+  readonly gateHolders: readonly [Holder | null, Holder | null];
   /** When the last posted packet was translated: they do not pass each other there. */
   postedTranslatedPs = 0;
 
   constructor(
     path: TimedPath,
     source: SourceState,
-    gate: GateState | null,
+    gate: Slots | null,
     request: LegState,
     completion: LegState | null,
     lanes: readonly [data: Queue | null, control: Queue | null, completion: Queue | null],
@@ -135,34 +108,13 @@ export class PathState {
     this.dataLane = lanes[0];
     this.controlLane = lanes[1];
     this.completionLane = lanes[2];
-  }
-}
-
-/**
- * A queue in front of a stage. In transit: packets of one ingress, by class, so that posted ones can pass blocked others. A
- * lane: jobs of a source, which make packets when it is their turn.
- */
-export class Queue {
-  readonly stage: StageState;
-  readonly weight: number;
-  readonly isLane: boolean;
-  /** Of a lane; packets in transit carry their own. */
-  readonly packetClass: PacketClass;
-  /** First and last packet by class, or in entry 0 first and last job. */
-  readonly heads = new Int32Array(3).fill(NONE);
-  readonly tails = new Int32Array(3).fill(NONE);
-  count = 0;
-  /** Turns it has left where the stage is weighted. */
-  turns = 0;
-  isWaiting = false;
-  /** A tag that came back is this lane's. */
-  hasTag = false;
-
-  constructor(stage: StageState, weight: number, isLane: boolean, packetClass: PacketClass) {
-    this.stage = stage;
-    this.weight = weight;
-    this.isLane = isLane;
-    this.packetClass = packetClass;
+    const isRead = !path.isWrite;
+    const holders = (slots: Slots | null): readonly [Holder | null, Holder | null] => [
+      isRead && this.dataLane !== null ? (slots?.holder(this.dataLane, true) ?? null) : null,
+      isRead && this.controlLane !== null ? (slots?.holder(this.controlLane, false) ?? null) : null,
+    ];
+    this.tagHolders = holders(source.tags);
+    this.gateHolders = holders(gate);
   }
 }
 
@@ -171,8 +123,11 @@ const CREDITS_MAX = 2 ** 30;
 
 export class StageState {
   readonly stage: Stage;
-  readonly queues: Queue[] = [];
-  readonly #transit = new Map<StageState | string, Queue>();
+  /** Who waits. */
+  readonly root = new Queue(this, null, 1, false, 0);
+  /** Inner places, by their parent and the stage that packets come from; and lanes by their key. */
+  readonly #ingresses = new Map<Queue, Map<StageState, Queue>>();
+  readonly #lanes = new Map<string, Queue>();
   readonly hasCredits: boolean;
   readonly headers = new Float64Array(3);
   readonly data = new Float64Array(3);
@@ -182,10 +137,6 @@ export class StageState {
   reverse: StageState | null = null;
   /** Free again; keeps fractions of a picosecond. */
   freeAtPs = 0;
-  /** Packets and jobs that wait. */
-  waiting = 0;
-  /** Whose turn it is. */
-  turn = 0;
   /** A wake-up is queued for this moment; Infinity: none. */
   wakeAtPs = Number.POSITIVE_INFINITY;
   ackBytes = 0;
@@ -224,24 +175,67 @@ export class StageState {
     return Math.min(Math.ceil(payloadBytes / CREDIT_UNIT_BYTES), this.#dataMax[packetClass]!);
   }
 
-  /** The queue for what comes from another stage. */
-  transit(from: StageState): Queue {
-    let queue = this.#transit.get(from);
-    if (queue === undefined) {
-      queue = new Queue(this, from.stage.weight, false, 0);
-      this.#transit.set(from, queue);
-      this.queues.push(queue);
+  /**
+   * A queue for the packets of one path. It has room for what is on its way to it, for what this stage takes in the time for which
+   * the credits behind last, and for two of the largest packets; and never for more than those credits.
+   * @param before  the stages that they have passed, in that order; not empty
+   * @param flightPs  from a packet leaving the stage before until it can go on here
+   * @param wireBytes  of a small packet
+   */
+  queue(
+    before: readonly StageState[],
+    packetClass: PacketClass,
+    flightPs: number,
+    wireBytes: number,
+    largest: { readonly pieces: number; readonly bytes: number },
+  ): Queue {
+    let place = this.root;
+    for (let i = before.length - 1; i >= 0; i--) {
+      place = this.#ingress(place, before[i]!);
+    }
+    const queue = new Queue(this, place, 1, false, packetClass);
+    const last = before[before.length - 1]!;
+    if (last.hasCredits) {
+      const ownPs = this.stage.occupancyPsPerByte;
+      const isSlower = ownPs > last.stage.occupancyPsPerByte;
+      const part = isSlower ? last.stage.occupancyPsPerByte / ownPs : 1;
+      const flightBytes = isSlower ? flightPs / ownPs : 0;
+      const headersMax = last.#headersMax[packetClass]!;
+      const dataMax = last.#dataMax[packetClass]!;
+      queue.roomHeaders = Math.min(
+        headersMax,
+        Math.ceil(headersMax * part + flightBytes / wireBytes) +
+          2 * last.headersFor(packetClass, largest.pieces),
+      );
+      queue.roomData = Math.min(
+        dataMax,
+        Math.ceil(dataMax * part + flightBytes / CREDIT_UNIT_BYTES) +
+          2 * last.dataFor(packetClass, largest.bytes),
+      );
     }
     return queue;
   }
 
+  #ingress(place: Queue, from: StageState): Queue {
+    let ingresses = this.#ingresses.get(place);
+    if (ingresses === undefined) {
+      ingresses = new Map();
+      this.#ingresses.set(place, ingresses);
+    }
+    let ingress = ingresses.get(from);
+    if (ingress === undefined) {
+      ingress = new Queue(this, place, from.stage.weight, false, 0);
+      ingresses.set(from, ingress);
+    }
+    return ingress;
+  }
+
   /** The lane of a source; the same for the same key. */
   lane(key: string, packetClass: PacketClass): Queue {
-    let queue = this.#transit.get(key);
+    let queue = this.#lanes.get(key);
     if (queue === undefined) {
-      queue = new Queue(this, 1, true, packetClass);
-      this.#transit.set(key, queue);
-      this.queues.push(queue);
+      queue = new Queue(this, this.root, 1, true, packetClass);
+      this.#lanes.set(key, queue);
     }
     return queue;
   }

@@ -1,5 +1,5 @@
 /** Refuses a host bridge that the machine cannot have: its bus numbers and its windows must be its own. */
-import type { Dram } from '../dram.ts';
+import type { SystemMemory } from '../outside.ts';
 import { FabricError } from './fabric-error.ts';
 import type { HostBridge, HostBridgeOptions, HostBridgeWindow } from './host-bridge.ts';
 
@@ -9,7 +9,7 @@ const BUS_MAX = 255;
 export function checkHostBridge(
   { domain, rootBus, lastBus, windows }: HostBridgeOptions,
   others: readonly HostBridge[],
-  dram: Dram,
+  dram: SystemMemory,
 ): void {
   if (!isBus(rootBus) || !isBus(lastBus) || lastBus < rootBus) {
     throw new FabricError('FABRIC_BAD_ADDRESS', {
@@ -45,6 +45,8 @@ function overlaps(a: HostBridgeWindow, b: HostBridgeWindow): boolean {
 }
 
 /** Looks at both ends of the window; one that encloses a whole range of memory is not noticed, and memory goes first. */
-function overlapsDram({ start, lengthBytes }: HostBridgeWindow, dram: Dram): boolean {
-  return dram.regionAt(start) !== undefined || dram.regionAt(start + lengthBytes - 1) !== undefined;
+function overlapsDram({ start, lengthBytes }: HostBridgeWindow, dram: SystemMemory): boolean {
+  return (
+    dram.regionAt(start, null) !== undefined || dram.regionAt(start + lengthBytes - 1, null) !== undefined
+  );
 }

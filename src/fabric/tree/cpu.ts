@@ -89,6 +89,6 @@ export class Cpu {
 
   /** The processor's own memory answers at once. */
   #isDram(phys: number): boolean {
-    return this.#fabric.dram.regionAt(phys) !== undefined;
+    return this.#fabric.dram.regionAt(phys, null) !== undefined;
   }
 }

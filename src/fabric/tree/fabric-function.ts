@@ -7,8 +7,9 @@
 import { type Bdf, formatBdf } from '../../base/index.ts';
 import { type ConfigSpace, type PortKind, virtualFunctions } from '../config/index.ts';
 import type { EndpointModel, FunctionDescription } from '../model.ts';
+import type { DmaWatcher, InterruptDelivery } from '../outside.ts';
 import type { BarTarget, Fault } from '../routing/completer.ts';
-import { type FunctionState, functionState } from '../routing/function-state.ts';
+import { type AddressRange, type FunctionState, functionState } from '../routing/function-state.ts';
 import { Bus, type BusKind } from './bus.ts';
 import type { Device } from './device.ts';
 import type { Fabric } from './fabric.ts';
@@ -51,12 +52,17 @@ export class FabricFunction {
   readonly faults: Fault[] = [];
   /** Its virtual functions, while they are enabled. */
   readonly virtuals: FabricFunction[] = [];
+  /** Takes its interrupts in place of the fabric; null: they are messages and wires. */
+  interruptDelivery: InterruptDelivery | null = null;
+  /** Looks at its DMA; null costs one comparison. */
+  dmaWatcher: DmaWatcher | null = null;
   isGone = false;
   /** The level of its interrupt pin as its model wants it. */
   isIntxAsserted = false;
   /** The level that has been sent. */
   isIntxSent = false;
   #state: FunctionState | null = null;
+  #windows: readonly AddressRange[] | null = null;
 
   constructor(
     fabric: Fabric,
@@ -84,7 +90,7 @@ export class FabricFunction {
 
   /** What its registers say now. */
   get state(): FunctionState {
-    this.#state ??= functionState(this.config, this.#virtualPlace());
+    this.#state ??= this.#decode();
     return this.#state;
   }
 
@@ -118,6 +124,23 @@ export class FabricFunction {
     for (const fn of this.virtuals) {
       fn.forgetState();
     }
+  }
+
+  /**
+   * What a bridge passes down, in place of the windows in its registers: in a tree whose bridges nobody programs. It then takes
+   * packets of any length, too. Null: the registers.
+   */
+  setWindows(windows: readonly AddressRange[] | null): void {
+    this.#windows = windows;
+    this.forgetState();
+    this.fabric.touch();
+  }
+
+  #decode(): FunctionState {
+    const state = functionState(this.config, this.#virtualPlace());
+    return this.#windows === null || state.bridge === null
+      ? state
+      : { ...state, maxPayloadBytes: 0, bridge: { ...state.bridge, windows: this.#windows } };
   }
 
   #virtualPlace() {

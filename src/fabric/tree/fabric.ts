@@ -6,13 +6,13 @@
  * through `configRead` and `configWrite`, and it carries requests. Read `bus.ts` next, then `../routing/climb.ts`.
  */
 import type { MmioReader } from '../../access/index.ts';
-import { type Bdf, bdfParts } from '../../base/index.ts';
+import { assert, type Bdf, bdfParts } from '../../base/index.ts';
 import { BRIDGE_CONTROL } from '../../spec/pci/index.ts';
 import type { ConfigChange } from '../config/index.ts';
 import { FabricCounters } from '../counters.ts';
-import type { Dram } from '../dram.ts';
 import type { EventQueue } from '../event-queue.ts';
-import { TRAFFIC, type Traffic } from '../model.ts';
+import { type ResetKind, TRAFFIC, type Traffic } from '../model.ts';
+import type { RemoteMemory, SystemMemory } from '../outside.ts';
 import type { Fault } from '../routing/completer.ts';
 import type { RootComplex } from '../routing/root-complex.ts';
 import type { Translator } from '../routing/translator.ts';
@@ -27,13 +27,20 @@ import { linkControlChanged, slotChanged, surpriseRemove } from './hot-plug.ts';
 import { InFlight } from './in-flight.ts';
 import { InterruptWires, type IntxSink } from './interrupt-wires.ts';
 import { flushMessages, updateIntx } from './interrupts.ts';
+import { Invalidations } from './invalidations.ts';
+import { RemoteRequests } from './remote-requests.ts';
 import type { Requester } from './requester.ts';
-import { functionLevelReset, resetBelow } from './resets.ts';
+import { functionLevelReset, resetBelow, resetFunction } from './resets.ts';
 import { sriovChanged } from './sriov.ts';
 
 export interface FabricOptions {
   readonly queue: EventQueue;
-  readonly dram: Dram;
+  readonly dram: SystemMemory;
+  /**
+   * Who answers addresses that neither memory nor a device here claims; missing or null: nobody. Only where requests are not
+   * delayed.
+   */
+  readonly remote?: RemoteMemory | null;
   /** The IOMMU of host bridges that name none; missing or null: none. */
   readonly translator?: Translator | null;
   /** What things cost, in a machine whose queue is timed. Missing: the machine has no time. */
@@ -47,17 +54,21 @@ const TAGS = 1024;
 
 export class Fabric implements RootComplex {
   readonly queue: EventQueue;
-  readonly dram: Dram;
+  readonly dram: SystemMemory;
+  readonly remote: RemoteMemory | null;
   readonly hostBridges: HostBridge[] = [];
   /** Injected faults of ranges of DRAM; change through `injectFault`. */
   readonly faults: Fault[] = [];
   readonly requesters = new Set<Requester>();
   readonly counters: FabricCounters;
   readonly inFlight: InFlight;
+  readonly remoteRequests: RemoteRequests;
   readonly cpu: Cpu;
   readonly wires: InterruptWires;
   /** Null in a machine without time. */
   readonly timing: FabricTiming | null;
+  /** In a machine with time, translation requests are sent, and counted, one by one. */
+  readonly countsTranslations: boolean;
   /** Whether requests are answered later. */
   readonly isDelaying: boolean;
   /** Grows when anything changes that routing depends on. */
@@ -77,17 +88,23 @@ export class Fabric implements RootComplex {
   onPresence: (fn: FabricFunction, isPresent: boolean) => void = () => {};
 
   readonly #translator: Translator | null;
+  readonly #invalidations: Invalidations;
   #tag = 0;
 
   constructor(options: FabricOptions) {
+    this.#invalidations = new Invalidations(this);
     this.queue = options.queue;
     this.dram = options.dram;
+    this.remote = options.remote ?? null;
+    assert(this.remote === null || !options.queue.isDelaying, 'memory beyond a fabric that delays requests');
     this.#translator = options.translator ?? null;
     this.isDelaying = options.queue.isDelaying;
     this.counters = new FabricCounters(this);
     this.inFlight = new InFlight(options.queue);
+    this.remoteRequests = new RemoteRequests(this.remote);
     this.cpu = new Cpu(this);
     this.wires = new InterruptWires((...wire) => this.intxSink(...wire));
+    this.countsTranslations = options.timing !== undefined;
     this.timing = options.timing === undefined ? null : new FabricTiming(this, options.timing);
   }
 
@@ -96,6 +113,9 @@ export class Fabric implements RootComplex {
     checkHostBridge(options, this.hostBridges, this.dram);
     const translator = options.translator === undefined ? this.#translator : options.translator;
     const hostBridge = new HostBridge(this, options, translator);
+    if (translator !== null) {
+      translator.onUnmap = this.#invalidations.onUnmap;
+    }
     this.hostBridges.push(hostBridge);
     this.touch();
     return hostBridge;
@@ -199,6 +219,12 @@ export class Fabric implements RootComplex {
     this.cpu.readBytes(phys, into, intoOffset, lengthBytes, traffic);
   }
 
+  /** Resets one function and nothing around it: `power` puts all its registers back to what they were at power on. */
+  resetFunction(fn: FabricFunction, kind: ResetKind): void {
+    resetFunction(fn, kind);
+    this.touch();
+  }
+
   /** Pulls out what is below a port, without notice. */
   surpriseRemove(port: FabricFunction): void {
     surpriseRemove(port.secondaryBus!);
@@ -208,6 +234,28 @@ export class Fabric implements RootComplex {
   injectFault(fn: FabricFunction | null, fault: Fault): void {
     (fn === null ? this.faults : fn.faults).push(fault);
     this.touch();
+  }
+
+  /** Takes one injected fault away. */
+  removeFault(fn: FabricFunction | null, fault: Fault): void {
+    const faults = fn === null ? this.faults : fn.faults;
+    const index = faults.indexOf(fault);
+    if (index >= 0) {
+      faults.splice(index, 1);
+      this.touch();
+    }
+  }
+
+  /**
+   * A function does not answer any more, nor send, as if it had been pulled out; and when it is there again it has just been
+   * switched on. It stays in the tree, so that its place is still its own.
+   */
+  setAbsent(fn: FabricFunction, isAbsent: boolean): void {
+    if (fn.isGone !== isAbsent) {
+      resetFunction(fn, 'power');
+      fn.isGone = isAbsent;
+      this.touch();
+    }
   }
 
   /** Takes injected faults away. */
@@ -243,11 +291,19 @@ export class Fabric implements RootComplex {
   }
 
   #onConfigChange(fn: FabricFunction, what: ConfigChange, _offset: number): void {
+    const hadEcrc = fn.state.generatesEcrc;
     fn.forgetState();
     switch (what) {
       case 'errors':
-        // Nothing that a request depends on.
+        // Nothing that a request depends on, but for the size of its packets.
+        if (fn.state.generatesEcrc !== hadEcrc) {
+          this.touch();
+        }
         return;
+      case 'ats':
+        this.touch();
+        this.#invalidations.changed(fn);
+        break;
       case 'msi':
       case 'msix':
         flushMessages(fn);

@@ -1,9 +1,10 @@
 /** What a device model gets of the fabric: `FunctionPort`. */
-import { DONE, type Executor, type Status } from '../../access/index.ts';
+import { DONE, type Executor, PENDING, type Status } from '../../access/index.ts';
 import { ADDR_NOWHERE, type Bdf } from '../../base/index.ts';
 import { logUncorrectable } from '../errors/error-log.ts';
-import type { Memory } from '../memory/memory.ts';
+import { Memory } from '../memory/memory.ts';
 import { type BarMemory, DMA_STATUS, type FunctionPort, type Traffic } from '../model.ts';
+import type { DmaWatcher } from '../outside.ts';
 import type { Fabric } from './fabric.ts';
 import type { FabricFunction } from './fabric-function.ts';
 import { type InterruptMode, interruptMode, raiseVector, updateIntx } from './interrupts.ts';
@@ -39,7 +40,15 @@ export class FabricFunctionPort implements FunctionPort {
     token: number,
   ): Status {
     if (!this.#fabric.isDelaying) {
-      return this.#requester.readNow(addr, local, localOffset, lengthBytes, traffic);
+      let status = this.#requester.readNow(addr, local, localOffset, lengthBytes, traffic);
+      if (status === PENDING) {
+        const { remoteRequests } = this.#fabric;
+        status = remoteRequests.read(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+      }
+      if (this.#fn.dmaWatcher !== null && status !== PENDING) {
+        this.#fn.dmaWatcher.onRead(addr, local, localOffset, lengthBytes, traffic, status);
+      }
+      return status;
     }
     const refused = this.#refusal();
     if (refused !== DONE) {
@@ -57,13 +66,10 @@ export class FabricFunctionPort implements FunctionPort {
     traffic: Traffic,
     token: number,
   ): Status {
-    if (!this.#fabric.isDelaying) {
-      return this.#requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
-    }
-    const refused = this.#refusal();
-    return refused !== DONE
-      ? refused
-      : this.#fabric.inFlight.write(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+    const { dmaWatcher } = this.#fn;
+    return dmaWatcher === null
+      ? this.#write(addr, local, localOffset, lengthBytes, traffic, token)
+      : this.#writeWatched(dmaWatcher, addr, local, localOffset, lengthBytes, traffic, token);
   }
 
   get interruptMode(): InterruptMode {
@@ -103,6 +109,50 @@ export class FabricFunctionPort implements FunctionPort {
     if (!this.#fn.isGone) {
       logUncorrectable(this.#fn, 'Uncorrectable_Internal_Error', null, false);
     }
+  }
+
+  #write(
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    if (!this.#fabric.isDelaying) {
+      const status = this.#requester.writeNow(addr, local, localOffset, lengthBytes, traffic);
+      if (status !== PENDING) {
+        return status;
+      }
+      const { remoteRequests } = this.#fabric;
+      return remoteRequests.write(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+    }
+    const refused = this.#refusal();
+    return refused !== DONE
+      ? refused
+      : this.#fabric.inFlight.write(this.#requester, addr, local, localOffset, lengthBytes, traffic, token);
+  }
+
+  /** What a watcher sends instead is its own and may be used again: where requests are delayed it is kept for this one. */
+  #writeWatched(
+    watcher: DmaWatcher,
+    addr: number,
+    local: Memory,
+    localOffset: number,
+    lengthBytes: number,
+    traffic: Traffic,
+    token: number,
+  ): Status {
+    const instead = watcher.onWrite(addr, local, localOffset, lengthBytes, traffic);
+    if (instead === null) {
+      return this.#write(addr, local, localOffset, lengthBytes, traffic, token);
+    }
+    if (!this.#fabric.isDelaying) {
+      return this.#write(addr, instead, 0, lengthBytes, traffic, token);
+    }
+    const kept = Memory.flat(lengthBytes);
+    instead.copyTo(0, kept, 0, lengthBytes);
+    return this.#write(addr, kept, 0, lengthBytes, traffic, token);
   }
 
   #setPin(isAsserted: boolean): void {

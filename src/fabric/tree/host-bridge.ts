@@ -47,7 +47,8 @@ export class HostBridge {
   readonly domain: number;
   readonly rootBusNumber: number;
   readonly lastBus: number;
-  readonly windows: readonly HostBridgeWindow[];
+  /** Change them with `setWindows`. */
+  windows: readonly HostBridgeWindow[];
   readonly addressOffset: number;
   readonly sameBridge: PeerPolicy;
   readonly otherBridge: PeerPolicy;
@@ -74,6 +75,15 @@ export class HostBridge {
     this.translator = translator;
     this.fabric = fabric;
     this.rootBus = new Bus('root', this, null);
+  }
+
+  /**
+   * Other windows from here on, for a tree that follows what a host outside it has programmed. They are not held against those
+   * of other host bridges, nor against memory, which goes first.
+   */
+  setWindows(windows: readonly HostBridgeWindow[]): void {
+    this.windows = windows;
+    this.fabric.touch();
   }
 
   /** Host bridges of the same domain, this one included: they share the bus numbers. */

@@ -220,10 +220,8 @@ export class InFlight implements EventHandler, ProgressSink {
     }
     const { addr, localOffset, lengthBytes, traffic, token } = slot;
     let status: Status = DONE;
-    if (
-      traffic === TRAFFIC.DATA &&
-      requester.routeOf(addr, lengthBytes, true, traffic).kind === ROUTE_KIND.MEMORY
-    ) {
+    const route = traffic === TRAFFIC.DATA ? requester.routeOf(addr, lengthBytes, true, traffic) : null;
+    if (route !== null && (route.kind === ROUTE_KIND.MEMORY || route.isUnsent)) {
       status = requester.writeNow(addr, slot.local, localOffset, lengthBytes, traffic);
       slot.isMoved = true;
     } else {
@@ -300,7 +298,7 @@ export class InFlight implements EventHandler, ProgressSink {
   }
 
   #complete(index: number, slot: Slot, requester: Requester): void {
-    const { kind, local, localOffset, lengthBytes, token, reader, completer } = slot;
+    const { kind, addr, local, localOffset, lengthBytes, traffic, token, reader, completer } = slot;
     let { status } = slot;
     // Whoever was to answer has been pulled out meanwhile.
     if (status === DONE && completer?.isGone === true) {
@@ -308,8 +306,12 @@ export class InFlight implements EventHandler, ProgressSink {
       local.fill(localOffset, lengthBytes, 0xff);
     }
     if (kind === KIND.READ) {
+      const watcher = slot.sink === null ? (requester.fn?.dmaWatcher ?? null) : null;
       const sink = slot.sink ?? requester.fn?.model;
       this.#release(index);
+      if (watcher !== null) {
+        watcher.onRead(addr, local, localOffset, lengthBytes, traffic, status);
+      }
       sink?.onDma(token, status);
     } else {
       const value = local.getValue(localOffset, lengthBytes);

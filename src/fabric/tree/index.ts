@@ -1,6 +1,7 @@
 /**
  * The tree of the simulated machine and what its functions send. Read `fabric.ts` first.
  */
+export { readBar, writeBar } from './bar-access.ts';
 export { Bus, type BusKind, type SwitchPorts } from './bus.ts';
 export { Cpu } from './cpu.ts';
 export { Device, type DeviceTraits } from './device.ts';

@@ -6,6 +6,7 @@
  */
 import { addressFromDwords } from '../../base/index.ts';
 import { COMMAND, INTERRUPT_PIN, MSI_MESSAGE_CONTROL, STATUS } from '../../spec/pci/index.ts';
+import type { InterruptDelivery } from '../outside.ts';
 import { MESSAGE_CODE, sendUp } from '../tlp/message.ts';
 import type { FabricFunction } from './fabric-function.ts';
 
@@ -22,7 +23,9 @@ export function interruptMode(fn: FabricFunction): InterruptMode {
 /** Raises a message vector; nothing happens while neither MSI-X nor MSI is enabled. */
 export function raiseVector(fn: FabricFunction, vector: number): void {
   const mode = interruptMode(fn);
-  if (mode === 'msi-x') {
+  if (fn.interruptDelivery !== null) {
+    deliverVector(fn, fn.interruptDelivery, mode, vector);
+  } else if (mode === 'msi-x') {
     fn.msix!.raise(vector);
   } else if (mode === 'msi') {
     raiseMsi(fn, vector);
@@ -44,6 +47,20 @@ export function flushMessages(fn: FabricFunction): void {
       view.setUint32(pendingAt, (view.getUint32(pendingAt, true) & ~(1 << vector)) >>> 0, true);
       sendMsi(fn, place, vector);
     }
+  }
+}
+
+/** Tables and masks belong to whoever takes the interrupts. */
+function deliverVector(
+  fn: FabricFunction,
+  delivery: InterruptDelivery,
+  mode: InterruptMode,
+  vector: number,
+): void {
+  if (mode === 'msi-x' && vector < fn.msix!.vectorCount) {
+    delivery.message(mode, vector);
+  } else if (mode === 'msi') {
+    delivery.message(mode, vector % msiPlace(fn)!.vectorCount);
   }
 }
 
@@ -110,6 +127,10 @@ export function updateIntx(fn: FabricFunction): void {
     INTERRUPT_PIN.value(view) !== 0;
   if (level !== fn.isIntxSent) {
     fn.isIntxSent = level;
+    if (fn.interruptDelivery !== null) {
+      fn.interruptDelivery.pin(level);
+      return;
+    }
     const pin = INTERRUPT_PIN.value(view);
     sendUp(fn, (level ? MESSAGE_CODE.ASSERT_INTA : MESSAGE_CODE.DEASSERT_INTA) + pin - 1, () => false);
     fn.fabric.wires.set(fn, pin, level);

@@ -5,7 +5,7 @@
  * is unusual (another region, registers, a failure, a listener) takes the slow path below it, a piece for each region.
  */
 
-import { DONE, type Status } from '../../access/index.ts';
+import { DONE, PENDING, type Status } from '../../access/index.ts';
 import { ADDR_NOWHERE, assert } from '../../base/index.ts';
 import { reportFailure } from '../errors/report.ts';
 import { Memory } from '../memory/memory.ts';
@@ -13,7 +13,7 @@ import { DMA_STATUS, TRAFFIC, type Traffic } from '../model.ts';
 import { ADDRESS_TYPE, type AddressType } from '../routing/acs.ts';
 import { isExactAddress } from '../routing/region.ts';
 import { ROUTE_KIND, type Route } from '../routing/route.ts';
-import type { RouteCache } from '../routing/route-cache.ts';
+import { isKept, type RouteCache } from '../routing/route-cache.ts';
 import { traceRead, traceWrite } from '../tlp/emit.ts';
 import { largestPacketBytes, packetCount, splitRequest } from '../tlp/split.ts';
 import type { Fabric } from './fabric.ts';
@@ -49,7 +49,11 @@ export class Requester {
     fabric.requesters.add(this);
   }
 
-  /** Carries out a write. @returns DONE, or the status of a request that was not sent */
+  /**
+   * Carries out a write.
+   * @returns DONE, or the status of a request that was not sent; PENDING: it leaves the fabric, and `RemoteRequests` has to
+   * carry it out
+   */
   writeNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
     const route = this.#finder.known(this.#finder.writes, addr);
     if (route?.isPlain === true && addr + lengthBytes <= route.end && this.fabric.listener === null) {
@@ -65,7 +69,7 @@ export class Requester {
     return this.#writePieces(addr, local, localOffset, lengthBytes, traffic);
   }
 
-  /** Carries out a read. @returns DONE, or a failure; then `local` holds all ones */
+  /** Carries out a read. @returns DONE, or a failure: then `local` holds all ones; or PENDING as a write */
   readNow(addr: number, local: Memory, localOffset: number, lengthBytes: number, traffic: Traffic): Status {
     const cache = this.#finder.readsFor(traffic);
     const route = this.#finder.known(cache, addr);
@@ -144,10 +148,16 @@ export class Requester {
     while (done < lengthBytes) {
       const at = from + done;
       const route = this.#finder.find(this.#finder.writes, at, lengthBytes - done);
-      if (route.status === DMA_STATUS.DISABLED || route.status === DMA_STATUS.GONE) {
+      if (route.isUnsent) {
+        reportFailure(route, route.failure!.code, at, lengthBytes - done, true);
         return route.status;
       }
       const length = pieceLength(route, at, lengthBytes - done);
+      if (route.kind === ROUTE_KIND.REMOTE && length === lengthBytes) {
+        this.#countWrite(route, at, length, traffic);
+        this.#settle(route);
+        return PENDING;
+      }
       this.#writePiece(route, at, local, localOffset + done, length, traffic);
       this.#settle(route);
       done += length;
@@ -185,16 +195,7 @@ export class Requester {
     lengthBytes: number,
     traffic: Traffic,
   ): void {
-    if (traffic === TRAFFIC.DATA) {
-      route.dataBytes += lengthBytes;
-    } else {
-      route.controlBytes += lengthBytes;
-    }
-    route.payloadPackets += isExactAddress(at) ? packetCount(at, lengthBytes, route.payloadBytes) : 1;
-    const { listener } = this.fabric;
-    if (listener !== null) {
-      traceWrite(this.fabric, listener, route, at, lengthBytes, traffic);
-    }
+    this.#countWrite(route, at, lengthBytes, traffic);
     if (this.#poisonsNextWrite) {
       this.#poisonsNextWrite = false;
       reportFailure(route, 'poisoned', at, lengthBytes, true);
@@ -214,8 +215,25 @@ export class Requester {
       case ROUTE_KIND.FAILED:
         reportFailure(route, route.failure!.code, at, lengthBytes, true);
         return;
+      case ROUTE_KIND.REMOTE:
+        // A part of a request that ends elsewhere too.
+        reportFailure(route, 'unsupported', at, lengthBytes, true);
+        return;
       case ROUTE_KIND.EMPTY:
         return;
+    }
+  }
+
+  #countWrite(route: Route, at: number, lengthBytes: number, traffic: Traffic): void {
+    if (traffic === TRAFFIC.DATA) {
+      route.dataBytes += lengthBytes;
+    } else {
+      route.controlBytes += lengthBytes;
+    }
+    route.payloadPackets += isExactAddress(at) ? packetCount(at, lengthBytes, route.payloadBytes) : 1;
+    const { listener } = this.fabric;
+    if (listener !== null) {
+      traceWrite(this.fabric, listener, route, at, lengthBytes, traffic);
     }
   }
 
@@ -267,6 +285,15 @@ export class Requester {
       const length = pieceLength(route, at, lengthBytes - done);
       const ended = this.#readPiece(route, at, local, localOffset + done, length, traffic);
       this.#settle(route);
+      if (ended === PENDING) {
+        if (length === lengthBytes) {
+          return PENDING;
+        }
+        // A part of a request that ends elsewhere too.
+        reportFailure(route, 'unsupported', at, length, false);
+        status = DMA_STATUS.UNSUPPORTED_REQUEST;
+        break;
+      }
       this.lastCompleter = route.completer;
       status = status === DONE ? ended : status;
       done += length;
@@ -317,6 +344,8 @@ export class Requester {
       case ROUTE_KIND.REGISTERS:
         readRegisters(route.handler!, route.bar, offset, local, localOffset, lengthBytes);
         break;
+      case ROUTE_KIND.REMOTE:
+        return PENDING;
       default:
         local.fill(localOffset, lengthBytes, 0);
         break;
@@ -326,7 +355,7 @@ export class Requester {
 
   /** A route that is not kept gives its counts away at once. */
   #settle(route: Route): void {
-    if (route.kind === ROUTE_KIND.FAILED || !Number.isFinite(route.start)) {
+    if (!isKept(route)) {
       this.fabric.counters.fold(route);
     }
   }

@@ -37,7 +37,8 @@ function resetDevice(device: Device, kind: ResetKind): void {
   }
 }
 
-function resetFunction(fn: FabricFunction, kind: ResetKind): void {
+/** Of one function. Routes have to be found anew afterwards. */
+export function resetFunction(fn: FabricFunction, kind: ResetKind): void {
   removeVirtualFunctions(fn);
   fn.requester.abandon();
   fn.config.reset(kind);

@@ -87,8 +87,14 @@ export function endpointFields(defaults: EndpointDefaults) {
     'extended-tags': flag().prefault('yes').meta({ description: '8-bit tags.' }),
     'relaxed-ordering': flag().prefault('yes').meta({ description: 'May set Relaxed Ordering.' }),
     'no-snoop': flag().prefault('yes').meta({ description: 'May set No Snoop.' }),
-    ats: flag().prefault('no').meta({ description: 'Address Translation Services capability.' }),
-    pri: flag().prefault('no').meta({ description: 'Page Request Interface capability; needs `ats`.' }),
+    ats: flag().prefault('no').meta({
+      description:
+        'Address Translation Services: it translates by itself, with a cache, where `iommu` translates and has `ats`.',
+    }),
+    pri: flag().prefault('no').meta({
+      description:
+        'Page Request Interface capability; needs `ats`. Linux leaves it off: nothing of a lab touches a page that is not there.',
+    }),
     flr: flag().prefault('yes').meta({ description: 'Function Level Reset.' }),
     'sr-iov': shortBlock(sriovFields(), { type: 'integer', minimum: 0, maximum: 256 }, (value) => ({
       vfs: value,

@@ -5,7 +5,6 @@ import type { EndpointKind } from './kind.ts';
 import { ENDPOINT_KINDS } from './kinds/index.ts';
 import type { LabKind } from './lab-device.ts';
 import { LAB_FUNCTIONS_MAX } from './limits.ts';
-import { RESERVED } from './machine-fields.ts';
 import { didYouMean, type LabErrorCode, type Problems, shown } from './problems.ts';
 import type { Report } from './report.ts';
 import { isBlock, type LabBlock, type LabPath, type LabValue } from './values.ts';
@@ -89,8 +88,6 @@ export class EntryReader {
     for (const key of keys) {
       if (key === '__proto__') {
         this.#add('LAB_UNKNOWN_KEY', from, `unknown key ${shown(key)}`);
-      } else if (Object.hasOwn(RESERVED, key)) {
-        this.#add('LAB_RESERVED', { ...from, path: [...from.path, key] }, reservedMessage(key));
       } else if (key !== kind && key !== 'below') {
         fields[key] = value[key]!;
       }
@@ -148,8 +145,4 @@ export class EntryReader {
   #add(code: LabErrorCode, origin: Origin, message: string): void {
     this.#problems.add(code, this.#source.valuePosition(origin.container, origin.path), message);
   }
-}
-
-export function reservedMessage(key: string): string {
-  return `'${key}' is reserved: it will say ${RESERVED[key]} in a later version; take it out for now`;
 }

@@ -8,8 +8,11 @@
  *
  * Read `lab-file.ts` first, then `tree.ts`; a kind of device is one file in `kinds/`.
  */
+
+export { printFault, readFault } from './fault-fields.ts';
 export { labJsonSchema } from './json-schema.ts';
 export * from './lab-device.ts';
+export * from './lab-fault.ts';
 export * from './lab-file.ts';
 export * from './lab-function.ts';
 export * from './lab-time.ts';
@@ -19,3 +22,5 @@ export { labPaths, setLabValue } from './override.ts';
 export { printLab } from './print.ts';
 export { type LabPosition, type LabReading, parseLab, readLab } from './read.ts';
 export { looksLikeLab } from './recognise-lab.ts';
+export { streamPosition } from './stream-positions.ts';
+export type { LabBlock } from './values.ts';

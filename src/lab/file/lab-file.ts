@@ -3,6 +3,7 @@
  * "the machine has none". The devices are in `lab-function.ts` and `lab-device.ts`.
  */
 import type { LabRootBusNode } from './lab-device.ts';
+import type { LabFault } from './lab-fault.ts';
 import type { LabTime } from './lab-time.ts';
 import type { LabWorkload } from './lab-workload.ts';
 
@@ -16,12 +17,16 @@ export interface LabFile {
   readonly kernel: LabKernel;
   readonly cpu: LabCpu;
   readonly iommu: LabIommu;
+  /** Firmware switches end-to-end checksums on in every function that has them. */
+  readonly firmwareEcrc: boolean;
   /** Index is the NUMA node; at least one. */
   readonly memory: readonly LabMemory[];
   readonly hostBridges: readonly LabHostBridge[];
   readonly iopmem: readonly LabIopmem[];
   /** What things cost, where the lab is run in time. */
   readonly time: LabTime;
+  /** What goes wrong on purpose, in the order in which rules are asked. */
+  readonly faults: readonly LabFault[];
   /** What to run; null: nothing is said. */
   readonly workload: LabWorkload | null;
 }
@@ -57,6 +62,8 @@ export interface LabIommu {
   readonly mode: (typeof IOMMU_MODES)[number];
   readonly vendor: (typeof IOMMU_VENDORS)[number];
   readonly pageBytes: number;
+  /** Answers translation requests of devices, and believes what they send translated. */
+  readonly hasAts: boolean;
 }
 
 /** System memory of one NUMA node. */

@@ -98,6 +98,8 @@ export interface LabMixStream extends LabStreamBase, LabRequests {
   readonly memory: LabPlace;
   /** Of 100 requests; 0 to 100. */
   readonly readPercent: number;
+  /** As of `LabBlockStream`. Never in a file. */
+  readonly fetchedBy?: string;
   readonly cpu: LabStreamCpu;
   readonly cpuCopies: number;
 }

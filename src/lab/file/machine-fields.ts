@@ -1,10 +1,12 @@
 /** Fields of the machine as a whole and of host bridges. */
 import * as z from 'zod';
-import { hexText, printId } from './endpoint-fields.ts';
+import { flagText, hexText, printId } from './endpoint-fields.ts';
+import { FAULTS_MAX, faultSchema } from './fault-fields.ts';
 import {
   block,
   choice,
   count,
+  flag,
   hex,
   id,
   listOf,
@@ -101,6 +103,10 @@ const iommuFields = {
   'page-size': powerOfTwo(4096, 2 ** 30)
     .prefault('4K')
     .meta({ description: 'Smallest page of its tables.' }),
+  ats: flag().prefault('yes').meta({
+    description:
+      'It answers translation requests of devices. Where it is `translated`, Linux then switches ATS on in every device that has it (`ats: yes`), unless `pci=noats` is on the command line.',
+  }),
 };
 
 const iopmemFields = {
@@ -142,6 +148,10 @@ export const machineFields = {
   memory: listOf(size(2 ** 20, 2 ** 48), 64)
     .prefault(['16G'])
     .meta({ description: 'System memory: one size, or a list with one for each NUMA node.' }),
+  ecrc: flag().prefault('no').meta({
+    description:
+      'Firmware switches end-to-end checksums (ECRC) on in every function with AER: 4 bytes more in each packet. A kernel with CONFIG_PCIE_ECRC has the last word by `pci=ecrc=on` or `off`.',
+  }),
   'host-bridges': z.unknown().optional().meta({ description: 'List of host bridges.' }),
   below: z.unknown().optional().meta({
     description:
@@ -153,6 +163,9 @@ export const machineFields = {
   time: timeSchema.prefault({}).meta({
     description: 'What things cost where the lab is run in time: a platform, or a block. Default: auto.',
   }),
+  faults: listOf(faultSchema, FAULTS_MAX)
+    .prefault([])
+    .meta({ description: 'What goes wrong on purpose, and when. The first rule that matches acts.' }),
   workload: workloadSchema.optional().meta({ description: 'What to run. Default: nothing.' }),
 };
 export const machineSchema = block(machineFields);
@@ -164,12 +177,9 @@ export const machineBlocks = {
 };
 type MachineRaw = z.output<typeof machineSchema>;
 
-/** Words of later versions, and what they will be for. */
-export const RESERVED: Readonly<Record<string, string>> = {
-  faults: 'faults to inject',
-};
-
-export function fillMachine(raw: MachineRaw): Omit<LabFile, 'hostBridges' | 'iopmem' | 'workload'> {
+export function fillMachine(
+  raw: MachineRaw,
+): Omit<LabFile, 'hostBridges' | 'iopmem' | 'faults' | 'workload'> {
   const memory = raw.memory.map((sizeBytes) => ({ sizeBytes }));
   const vendor = raw.cpu.vendor;
   const usual = CPUS[vendor];
@@ -196,7 +206,9 @@ export function fillMachine(raw: MachineRaw): Omit<LabFile, 'hostBridges' | 'iop
       mode: raw.iommu.mode,
       vendor: raw.iommu.vendor ?? IOMMU_OF[vendor],
       pageBytes: raw.iommu['page-size'],
+      hasAts: raw.iommu.ats,
     },
+    firmwareEcrc: raw.ecrc,
     memory,
     time: fillTime(raw.time),
   };
@@ -222,7 +234,9 @@ export function printMachine(lab: LabFile): LabBlock {
       mode: lab.iommu.mode,
       vendor: lab.iommu.vendor,
       'page-size': printSize(lab.iommu.pageBytes),
+      ats: flagText(lab.iommu.hasAts),
     },
+    ecrc: flagText(lab.firmwareEcrc),
     memory: lab.memory.map((node) => printSize(node.sizeBytes)),
     ...printMachineTime(lab.time),
   };

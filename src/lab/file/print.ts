@@ -18,6 +18,7 @@ import {
 } from './bridge-fields.ts';
 import { assignAddresses, assignPorts } from './bus-numbers.ts';
 import { endpointKindOf } from './entries.ts';
+import { printFault } from './fault-fields.ts';
 import { printSize } from './field.ts';
 import { readFields } from './kind.ts';
 import type { LabBridge, LabEndpoint, LabNode } from './lab-device.ts';
@@ -42,6 +43,7 @@ export function printLab(lab: LabFile, comment: readonly string[] = DEFAULT_COMM
     ...machine,
     ...treeOf(lab),
     ...iopmemOf(lab),
+    ...(lab.faults.length === 0 ? {} : { faults: lab.faults.map(printFault) }),
     ...printWorkload(lab, reduced),
   };
   // As in the reader, every word is text, so nothing needs quotes but what looks like no value at all.
@@ -141,7 +143,7 @@ function* shorterForms(value: LabValue): Generator<LabValue> {
 const STATED = ['peerlane', 'kernel', 'cpu', 'iommu', 'memory'];
 
 function machineFieldsOf(lab: LabFile): LabBlock {
-  const { hostBridges: _, iopmem: __, workload: ___, ...wanted } = lab;
+  const { hostBridges: _, iopmem: __, faults: ___, workload: ____, ...wanted } = lab;
   return reduced(
     printMachine(lab),
     wanted,

@@ -20,13 +20,13 @@ export type LabErrorCode =
   | 'LAB_MARKER'
   | 'LAB_UNKNOWN_KEY'
   | 'LAB_VALUE'
-  | 'LAB_RESERVED'
   | 'LAB_PLACE'
   | 'LAB_NAME'
   | 'LAB_ADDRESS'
   | 'LAB_BAR'
   | 'LAB_REFERENCE'
-  | 'LAB_STREAM';
+  | 'LAB_STREAM'
+  | 'LAB_FAULT';
 
 export class Problems {
   readonly #label: string;

@@ -8,9 +8,11 @@ import {
   resolveIopmem,
   walkNodes,
 } from './checks.ts';
-import { type Origin, reservedMessage } from './entries.ts';
+import type { Origin } from './entries.ts';
+import { bridgeNames, type FaultRaw, faultDevices, resolveFault } from './fault-fields.ts';
 import { readFields } from './kind.ts';
 import type { LabNode } from './lab-device.ts';
+import type { LabFault } from './lab-fault.ts';
 import type { LabCpuVendor, LabFile, LabHostBridge, LabIopmem } from './lab-file.ts';
 import type { LabStream, LabWorkload } from './lab-workload.ts';
 import {
@@ -19,12 +21,12 @@ import {
   hostBridgeSchema,
   type IopmemRaw,
   machineSchema,
-  RESERVED,
 } from './machine-fields.ts';
 import { Names } from './names.ts';
 import { type LabPosition, Problems, shown } from './problems.ts';
 import { LAB_MARKER, LAB_VERSION } from './recognise-lab.ts';
 import type { Report } from './report.ts';
+import { keepStreamPosition } from './stream-positions.ts';
 import { TreeReader } from './tree.ts';
 import { isBlock, type LabBlock, type LabPath, type LabValue } from './values.ts';
 import { readWorkload } from './workload.ts';
@@ -81,13 +83,13 @@ class Reader {
   read(): LabFile {
     const root = this.#root();
     const report = this.#reportOf({ container: root, path: [] });
-    const raw = readFields(machineSchema, this.#withoutReserved(root, report), report);
+    const raw = readFields(machineSchema, this.#withoutPrototype(root, report), report);
     if (raw === undefined) {
       this.#problems.throwIfAny();
     }
     const machine = fillMachine(raw!);
-    // A workload only refers to names; a drive without one may still be the `nvme0` that it speaks of.
-    const { workload: _, ...machineText } = root;
+    // Workload and faults only refer to names; a drive without one may still be the `nvme0` that they speak of.
+    const { workload: _, faults: __, ...machineText } = root;
     const names = new Names(machineText);
     const tree = new TreeReader(
       this.#source,
@@ -99,7 +101,8 @@ class Reader {
     const hostBridges = this.#hostBridges(root, tree, machine.cpu.vendor, machine.memory.length);
     this.#check(hostBridges, machine.memory.length, names);
     const iopmem = this.#iopmem(root, raw!.iopmem, hostBridges, names);
-    const whole = { ...machine, hostBridges, iopmem };
+    const faults = this.#faults(root, raw!.faults, hostBridges);
+    const whole = { ...machine, hostBridges, iopmem, faults };
     const workload = raw!.workload === undefined ? null : this.#workload(root, raw!.workload, whole, names);
     this.#problems.throwIfAny();
     // Where nothing was reported it was read.
@@ -127,7 +130,11 @@ class Reader {
     return readWorkload(raw, context, {
       report: this.#reportOf({ container: block, path: [] }),
       reportOf: (index) => this.#reportOf(originOf(index)),
-      found: (stream, index) => this.#origins.set(stream, originOf(index)),
+      found: (stream, index) => {
+        const origin = originOf(index);
+        this.#origins.set(stream, origin);
+        keepStreamPosition(stream, this.#source.valuePosition(origin.container, origin.path));
+      },
       isTaken: (name) => names.has(name) || context?.functions.has(name) === true,
     });
   }
@@ -164,12 +171,10 @@ class Reader {
     };
   }
 
-  #withoutReserved(root: LabBlock, report: Report): LabBlock {
+  #withoutPrototype(root: LabBlock, report: Report): LabBlock {
     const rest: Record<string, LabValue> = {};
     for (const [key, value] of Object.entries(root)) {
-      if (Object.hasOwn(RESERVED, key)) {
-        report('LAB_RESERVED', [key], reservedMessage(key), true);
-      } else if (key === '__proto__') {
+      if (key === '__proto__') {
         report('LAB_UNKNOWN_KEY', [key], `unknown key ${shown(key)}`, true);
       } else {
         rest[key] = value;
@@ -247,6 +252,20 @@ class Reader {
     for (const bridge of hostBridges) {
       checkVirtualFunctions(bridge.below, names, report);
     }
+  }
+
+  #faults(root: LabBlock, list: readonly FaultRaw[], hostBridges: readonly LabHostBridge[]): LabFault[] {
+    // What is wrong with a device that could not be read would be told twice.
+    if (list.length === 0 || this.#problems.count > 0) {
+      return [];
+    }
+    const devices = faultDevices({ hostBridges });
+    const bridges = bridgeNames({ hostBridges });
+    const written = root.faults;
+    return list.flatMap((raw, index) => {
+      const path = Array.isArray(written) ? ['faults', index] : ['faults'];
+      return resolveFault(raw, devices, bridges, this.#reportOf({ container: root, path })) ?? [];
+    });
   }
 
   #iopmem(

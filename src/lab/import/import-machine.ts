@@ -54,6 +54,7 @@ export function importMachine(machine: Machine): ImportedLab {
     hostBridges: fitRootBuses(hostBridges, notes),
     iopmem: [],
     time: LAB_TIME_DEFAULT,
+    faults: [],
     workload: null,
   };
   return { lab, notes: notes.lines(), nodes: tree.nodes };

@@ -1,6 +1,7 @@
 /** What a machine says of kernel, CPU, IOMMU and memory, for the lab. */
 import { rootComplexKnowledge } from '../../p2pdma/index.ts';
-import type { Machine } from '../../topology/index.ts';
+import { ADVANCED_ERROR_CAPABILITIES_AND_CONTROL, EXTENDED_ID } from '../../spec/pcie/index.ts';
+import { atsState, findExtendedCapability, type Machine, walkCapabilities } from '../../topology/index.ts';
 import {
   ARCHITECTURES,
   CPU_VENDORS,
@@ -24,12 +25,13 @@ const COMMAND_LINE_MAX = 4096;
 export function importPlatform(
   machine: Machine,
   notes: ImportNotes,
-): Pick<LabFile, 'kernel' | 'cpu' | 'iommu' | 'memory'> {
+): Pick<LabFile, 'kernel' | 'cpu' | 'iommu' | 'firmwareEcrc' | 'memory'> {
   const cpu = importCpu(machine, notes);
   return {
     kernel: importKernel(machine, notes),
     cpu,
     iommu: importIommu(machine, cpu.vendor, notes),
+    firmwareEcrc: hasEcrc(machine),
     memory: importMemory(machine, notes),
   };
 }
@@ -132,7 +134,32 @@ function importIommu(machine: Machine, cpuVendor: LabCpuVendor, notes: ImportNot
     assumed = mode;
   }
   const vendor = IOMMU_VENDORS.find((known) => known === driver) ?? IOMMU_OF[cpuVendor];
-  return { mode: assumed, vendor, pageBytes: 4096 };
+  return { mode: assumed, vendor, pageBytes: 4096, hasAts: answersAts(machine) };
+}
+
+/** Not where functions have ATS and none of them uses it although addresses are translated. */
+function answersAts({ functions, iommu }: Machine): boolean {
+  const states = functions.flatMap(({ config }) => (config === undefined ? [] : (atsState(config) ?? [])));
+  return iommu.mode !== 'translated' || states.length === 0 || states.some(({ isEnabled }) => isEnabled);
+}
+
+/** Some function makes end-to-end checksums. */
+function hasEcrc({ functions }: Machine): boolean {
+  return functions.some(({ config }) => {
+    const found =
+      config === undefined
+        ? null
+        : findExtendedCapability(walkCapabilities(config), EXTENDED_ID.ADVANCED_ERROR_REPORTING);
+    const { offset, ECRC_Generation_Enable } = ADVANCED_ERROR_CAPABILITIES_AND_CONTROL;
+    return (
+      found != null &&
+      found.offset + offset + 4 <= config!.length &&
+      ECRC_Generation_Enable.read(
+        new DataView(config!.buffer, config!.byteOffset, config!.byteLength),
+        found.offset,
+      ) === 1
+    );
+  });
 }
 
 function importMemory(machine: Machine, notes: ImportNotes): LabFile['memory'] {

@@ -73,7 +73,7 @@ class TreeBuilder {
 
   build(lab: LabFile, windows: readonly (readonly HostBridgeWindow[])[]): BuiltTree {
     for (const [index, description] of lab.hostBridges.entries()) {
-      this.#hostBridge(asPlatform(lab, description), lastBusOf(lab, description), windows[index]!);
+      this.#hostBridge(lab, asPlatform(lab, description), lastBusOf(lab, description), windows[index]!);
     }
     const vmds = new Map<LabVmd, HostBridge>();
     for (const [index, vmd] of vmdsOf(lab).entries()) {
@@ -83,7 +83,12 @@ class TreeBuilder {
     return { functions: this.#functions, vmds };
   }
 
-  #hostBridge(description: LabHostBridge, lastBus: number, windows: readonly HostBridgeWindow[]): void {
+  #hostBridge(
+    lab: LabFile,
+    description: LabHostBridge,
+    lastBus: number,
+    windows: readonly HostBridgeWindow[],
+  ): void {
     const { domain, rootBus, numaNode, identity } = description;
     const hostBridge = this.#fabric.addHostBridge({
       ...(description.name === null ? {} : { name: description.name }),
@@ -93,6 +98,7 @@ class TreeBuilder {
       windows,
       addressOffset: description.translationOffsetBytes,
       peers: { sameBridge: description.peers, otherBridge: description.peersAcross },
+      acceptsTranslated: lab.iommu.hasAts,
       numaNode,
     });
     const bus = hostBridge.rootBus;

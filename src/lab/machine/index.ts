@@ -12,6 +12,13 @@ export {
   type MediaDifference,
   openLabEnd,
 } from './ends.ts';
+export {
+  type GuestEndpoint,
+  GuestMachine,
+  type GuestMachineOptions,
+  guestChanges,
+  type MappableRange,
+} from './guest-machine.ts';
 export type { BoundDisk } from './iopmem-disks.ts';
 export { type BootOptions, LabMachine, type LabMember } from './lab-machine.ts';
 export { type ModelOptions, nameSeed, type Storage } from './models.ts';

@@ -29,6 +29,7 @@ import {
 } from '../../fabric/index.ts';
 import { acsKernelDefault, type KernelLog, P2pdma } from '../../p2pdma/index.ts';
 import { type FileTree, type Machine, MachineIndex, readSysfs } from '../../topology/index.ts';
+import { FaultInjector } from '../faults/index.ts';
 import type { LabEndpoint, LabFile, LabLink } from '../file/index.ts';
 import {
   type FunctionState,
@@ -40,6 +41,7 @@ import {
 import { setAcs } from './acs-words.ts';
 import { type BuiltFunction, type BuiltTree, buildTree, windowWishes } from './build.ts';
 import { type Bound, bindDriver } from './drivers.ts';
+import { isAtsDisabled, switchFeaturesOn } from './features.ts';
 import { type BoundDisk, bindDisk } from './iopmem-disks.ts';
 import { type ModelOptions, nameSeed, type Storage } from './models.ts';
 import { withLabNames } from './names.ts';
@@ -85,6 +87,8 @@ export class LabMachine implements EventHandler {
   readonly storage: Storage;
   /** In the order of the file; devices and bridges. */
   readonly members: readonly LabMember[];
+  /** The faults of the lab, from when drivers are bound, and those that are added. */
+  readonly faults: FaultInjector;
   readonly #tree: BuiltTree;
   readonly #resources: Map<Bdf, readonly SizedResource[]>;
   readonly #bound = new Map<Bdf, Bound>();
@@ -137,6 +141,19 @@ export class LabMachine implements EventHandler {
       const { bdf } = built.fn;
       return { ...built, bdf, platform: this.platform.functionAt(bdf)! };
     });
+    this.faults = new FaultInjector(
+      {
+        queue: this.queue,
+        fabric: this.fabric,
+        endpoints: this.#tree.functions.flatMap(({ node, fn, model }) =>
+          model === null || node.kind === 'vmd'
+            ? []
+            : [{ name: node.name!, node: node as LabEndpoint, fn, model }],
+        ),
+        setAbsent: null,
+      },
+      nameSeed(lab.seed, 'faults'),
+    );
     this.p2pdma = new P2pdma({
       machine: () => this.machine(),
       rules: lab.kernel.release,
@@ -147,6 +164,7 @@ export class LabMachine implements EventHandler {
       },
     });
     setAcs(this.members, acsAtBoot(new MachineIndex(this.machine()), acs));
+    this.#switchFeaturesOn(this.platform.functions);
   }
 
   /**
@@ -160,6 +178,9 @@ export class LabMachine implements EventHandler {
     }
     machine.#bindDisks();
     machine.fabric.onPresence = (fn, isPresent) => machine.#presenceChanged(fn, isPresent);
+    for (const fault of lab.faults) {
+      machine.faults.add(fault);
+    }
     return machine;
   }
 
@@ -257,6 +278,7 @@ export class LabMachine implements EventHandler {
     for (const { bdf, found } of fresh) {
       this.#resources.set(bdf, measureFunction(found));
     }
+    this.#switchFeaturesOn(fresh);
     const added = fresh.map(({ bdf }) => bdf);
     const gone = [...this.#bound.keys()].filter((bdf) => this.platform.functionAt(bdf) === undefined);
     for (const bdf of gone) {
@@ -296,6 +318,13 @@ export class LabMachine implements EventHandler {
       if (queueMemory !== null) {
         this.p2pdma.free(fn.bdf, queueMemory.address, queueMemory.lengthBytes);
       }
+    }
+  }
+
+  #switchFeaturesOn(functions: readonly FabricPciFunction[]): void {
+    const vmdDomains = new Set([...this.#tree.vmds.values()].map(({ domain }) => domain));
+    for (const fn of functions) {
+      switchFeaturesOn(this.lab, fn, vmdDomains.has(fn.found.hostBridge.domain));
     }
   }
 
@@ -351,7 +380,7 @@ export class LabMachine implements EventHandler {
     return acsKernelDefault(facts.capability, facts.control, {
       isRequested: iommu.mode !== 'off',
       isExternal: false,
-      isAtsDisabled: /(?:^|\s)pci=(?:\S*,)?noats(?:,|\s|$)/.test(kernel.commandLine),
+      isAtsDisabled: isAtsDisabled(kernel.commandLine),
     });
   }
 

@@ -35,6 +35,8 @@ export interface ModelOptions {
   readonly codec: Codec | null;
   /** Devices take time. */
   readonly isTimed: boolean;
+  /** Memory of a BAR that somebody outside looks at too, by a name of its own; null or missing: it has its own. */
+  readonly shareMemory?: (name: string, sizeBytes: number) => Memory | null;
 }
 
 /** MSI-X tables of devices that have no registers of their own lie here. */
@@ -60,7 +62,7 @@ export function modelOf(device: LabEndpoint, isExpress: boolean, options: ModelO
     case 'dma-engine':
       return new DmaEngine(device.name, express, options.storage, { channels: device.channels });
     default:
-      return plainModel(device, express, options.storage);
+      return plainModel(device, express, options);
   }
 }
 
@@ -129,8 +131,7 @@ export function nvmeOptions(
               readData: has.has('RDS'),
               writeData: has.has('WDS'),
             },
-            memory:
-              storage === 'flat' ? Memory.flat(device.cmb.sizeBytes) : Memory.extents(device.cmb.sizeBytes),
+            memory: barMemory(`${device.name}-cmb`, device.cmb.sizeBytes, options),
           },
         }),
     ...(device.pmr === null
@@ -139,8 +140,7 @@ export function nvmeOptions(
           pmr: {
             sizeBytes: device.pmr.sizeBytes,
             bar: device.pmr.bar,
-            memory:
-              storage === 'flat' ? Memory.flat(device.pmr.sizeBytes) : Memory.extents(device.pmr.sizeBytes),
+            memory: barMemory(`${device.name}-pmr`, device.pmr.sizeBytes, options),
           },
         }),
     ...(options.isTimed ? { timing: mediaTiming(device) } : {}),
@@ -157,6 +157,13 @@ export function nvmeOptions(
   };
 }
 
+function barMemory(name: string, sizeBytes: number, options: ModelOptions): Memory {
+  return (
+    options.shareMemory?.(name, sizeBytes) ??
+    (options.storage === 'flat' ? Memory.flat(sizeBytes) : Memory.extents(sizeBytes))
+  );
+}
+
 /** A seed for a named part of a lab, the same in every run. */
 export function nameSeed(seed: number, name: string): number {
   let mixed = seed >>> 0;
@@ -169,8 +176,9 @@ export function nameSeed(seed: number, name: string): number {
 function plainModel(
   device: LabEndpoint,
   express: ExpressDescription | null,
-  storage: Storage,
+  options: ModelOptions,
 ): MemoryEndpoint {
+  const { storage, shareMemory } = options;
   const msix = device.interrupts === 'msi-x' ? tablePlace(device.bars, device.vectors) : null;
   const wantsMsi = device.interrupts === 'msi' || (device.interrupts === 'msi-x' && msix === null);
   return new MemoryEndpoint({
@@ -189,6 +197,9 @@ function plainModel(
     sriov: device.sriov === null ? null : sriovOf(device, device.sriov, express, storage),
     isPersistent: device.kind === 'memory',
     storage,
+    ...(shareMemory === undefined
+      ? {}
+      : { shareMemory: (bar, sizeBytes) => shareMemory(`${device.name}-bar${bar}`, sizeBytes) }),
   });
 }
 

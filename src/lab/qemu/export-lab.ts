@@ -1,7 +1,8 @@
-/** A whole lab as QEMU 7.2 can build it: host bridges, CPU, IOMMU, kernel parameters, and the options for it. */
+/** A whole lab as QEMU can build it: host bridges, CPU, IOMMU, kernel parameters, and the options for it. */
 import type { LabCpu, LabFile, LabHostBridge, LabNode, LabVmd } from '../file/index.ts';
 import { Changes } from './changes.ts';
 import { quoted } from './export-endpoint.ts';
+import { NOTHING_SERVED, type ServedOptions } from './export-served.ts';
 import { type QemuController, type QemuOption, TreeExporter } from './export-tree.ts';
 
 export interface ExportedLab {
@@ -21,18 +22,23 @@ export interface ExportedLab {
 /**
  * The same machine as QEMU will really show it: its ids, no ACS at switch ports, its chipset. The kernel is whatever is booted, so
  * its release stays that of the lab; functions that whoever starts QEMU adds are not in it.
+ *
+ * @param served  names of devices that Peerlane serves, which stay what they are
  */
-export function asExported(lab: LabFile): LabFile {
-  return exportLab(lab).lab;
+export function asExported(lab: LabFile, served: Iterable<string> = []): LabFile {
+  const sockets = new Map([...served].map((name) => [name, '']));
+  return exportLab(lab, { ...NOTHING_SERVED, served: sockets }).lab;
 }
 
 const BUSES = 256;
 
-export function exportLab(lab: LabFile): ExportedLab {
+export function exportLab(lab: LabFile, served: ServedOptions = NOTHING_SERVED): ExportedLab {
   const changes = new Changes();
   changes.add('the kernel is the one that is booted');
   const bridges = placedBridges(lab, changes);
-  const tree = new TreeExporter(changes, new Set(namesOf(lab.hostBridges.flatMap(({ below }) => below))));
+  const names = new Set(namesOf(lab.hostBridges.flatMap(({ below }) => below)));
+  const tree = new TreeExporter(changes, names, served);
+  const isServing = served.served.size > 0;
   const [first, ...further] = bridges as [LabHostBridge, ...LabHostBridge[]];
   const hostBridges = [
     tree.rootBridge(first, further),
@@ -40,7 +46,8 @@ export function exportLab(lab: LabFile): ExportedLab {
   ];
   changes.add('the chipset is q35: host bridge 8086:29c0, and functions of its own at 1f');
   if (lab.hostBridges.some(({ peers, peersAcross }) => peers !== 'routes' || peersAcross !== 'routes')) {
-    changes.add('host bridges route requests between their ports, whatever the lab says');
+    const but = isServing ? ', but for those between devices that Peerlane serves' : '';
+    changes.add(`host bridges route requests between their ports, whatever the lab says${but}`);
   }
   if (lab.hostBridges.some(({ translationOffsetBytes }) => translationOffsetBytes !== 0)) {
     changes.add('host bridges do not translate addresses');
@@ -49,7 +56,12 @@ export function exportLab(lab: LabFile): ExportedLab {
     changes.add('iopmem has no driver in a real kernel', lab.iopmem[0]!.name);
   }
   const cpu = exportCpu(lab.cpu, changes);
-  const iommu = exportIommu(lab, changes);
+  const iommu = exportIommu(lab, isServing, changes);
+  if (isServing) {
+    changes.add(
+      'requests between devices that Peerlane serves never leave it: below one switch they go direct, between root ports as the lab says; what the guest sets in its ports’ ACS has no effect on them',
+    );
+  }
   const append = [
     ...iommu.append,
     ...(tree.acsElements.length === 0 ? [] : [`pci=config_acs=${tree.acsElements.join(';')}`]),
@@ -64,6 +76,7 @@ export function exportLab(lab: LabFile): ExportedLab {
       hostBridges,
       iopmem: [],
       // QEMU does not keep time.
+      faults: [],
       workload: null,
     },
     changes: changes.lines(),
@@ -169,6 +182,7 @@ function exportCpu(cpu: LabCpu, changes: Changes): { readonly cpu: LabCpu; reado
 /** The Intel unit stands for all: Linux drives it whatever the CPU is. */
 function exportIommu(
   { iommu }: LabFile,
+  isServing: boolean,
   changes: Changes,
 ): { readonly options: readonly QemuOption[]; readonly append: readonly string[] } {
   if (iommu.mode === 'off') {
@@ -178,5 +192,7 @@ function exportIommu(
     changes.add(`the IOMMU is QEMU’s intel-iommu instead of one of ${iommu.vendor}`);
   }
   const append = iommu.mode === 'passthrough' ? ['intel_iommu=on', 'iommu=pt'] : ['intel_iommu=on'];
-  return { options: [{ name: '-device', value: 'intel-iommu' }], append };
+  // Devices that are somebody else's have to be told of every mapping.
+  const value = isServing ? 'intel-iommu,caching-mode=on,intremap=off' : 'intel-iommu';
+  return { options: [{ name: '-device', value }], append };
 }

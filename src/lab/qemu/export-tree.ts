@@ -1,4 +1,4 @@
-/** The tree of a lab as QEMU 7.2 can build it, with the `-device` options that build it, in one pass so that both say the same. */
+/** The tree of a lab as QEMU can build it, with the `-device` options that build it, in one pass so that both say the same. */
 import type {
   LabAcs,
   LabAcsBit,
@@ -17,6 +17,13 @@ import type {
 import { ACS_BITS } from '../file/index.ts';
 import type { Changes } from './changes.ts';
 import { type ExportedEndpoint, exportEndpoint, exportedBase } from './export-endpoint.ts';
+import {
+  exportServed,
+  NOTHING_SERVED,
+  type QemuPlace,
+  type ServedOptions,
+  servedDevice,
+} from './export-served.ts';
 import {
   CHIPSET,
   FURTHER_HOST_BRIDGE_TRAITS,
@@ -45,10 +52,12 @@ interface Place {
 
 /** q35's own: the host bridge, the chipset, and two that are kept free for folders shared with the guest. */
 const TAKEN_DEVICES: readonly number[] = [0, 0x1d, 0x1e, 0x1f];
+/** Links of root ports: of QEMU 7.2, and of those that have vfio-user-pci. */
 const GENERATION_MAX = 4;
+const NEWER_GENERATION_MAX = 6;
 /** Chassis numbers of ports are eight bits, and 0 is QEMU's own. */
 const CHASSIS = 255;
-const SPEEDS: readonly string[] = ['', '2_5', '5', '8', '16'];
+const SPEEDS: readonly string[] = ['', '2_5', '5', '8', '16', '32', '64'];
 
 export class TreeExporter {
   readonly options: QemuOption[] = [];
@@ -59,13 +68,20 @@ export class TreeExporter {
   readonly acsElements: string[] = [];
   readonly #changes: Changes;
   readonly #names: ReadonlySet<string>;
+  readonly #served: ServedOptions;
   #ids = 0;
   #ports = 0;
 
   /** @param names  of the lab, which made ids keep away from */
-  constructor(changes: Changes, names: ReadonlySet<string>) {
+  constructor(changes: Changes, names: ReadonlySet<string>, served: ServedOptions = NOTHING_SERVED) {
     this.#changes = changes;
     this.#names = names;
+    this.#served = served;
+  }
+
+  /** It has vfio-user-pci, so it is none of those before 10.1. */
+  get #isNewer(): boolean {
+    return this.#served.served.size > 0;
   }
 
   /** The host bridge that q35 has, and the further ones as devices on it. */
@@ -119,9 +135,9 @@ export class TreeExporter {
   #rootBus(bridge: LabHostBridge, bus: string, taken: readonly number[]): LabRootBusNode[] {
     const nodes = bridge.below.filter((node) => node.kind !== 'vmd');
     return this.#placed(nodes, taken).map(({ node, place, isMany }): LabRootBusNode => {
-      const at = address(bus, place, isMany);
+      const at = placeOf(bus, place, isMany);
       return node.kind === 'root-port'
-        ? this.#rootPort(node, place, at, bridge)
+        ? this.#rootPort(node, place, address(at), bridge)
         : this.#endpoint(node, { ...place, kind: 'root' }, at);
     });
   }
@@ -161,9 +177,10 @@ export class TreeExporter {
 
   #rootPort(node: LabRootPort, place: Place, at: string, bridge: LabHostBridge): LabRootPort {
     const id = this.#id('rp', node.name);
-    const link: LabLink = { ...node.link, generation: Math.min(GENERATION_MAX, node.link.generation) };
+    const most = this.#isNewer ? NEWER_GENERATION_MAX : GENERATION_MAX;
+    const link: LabLink = { ...node.link, generation: Math.min(most, node.link.generation) };
     if (link.generation !== node.link.generation) {
-      this.#changes.add('links are gen4 at most', node.name ?? id);
+      this.#changes.add(`links are gen${most} at most`, node.name ?? id);
     }
     const slot = this.#slot(node);
     const acs = this.#acs(
@@ -194,6 +211,11 @@ export class TreeExporter {
   /** Only what the kernel's command line can say survives: QEMU comes up with nothing set. */
   #acs(acs: LabAcs | null, address: string, name: string): LabAcs | null {
     if (acs === null) {
+      if (this.#isNewer) {
+        // Of 7.2 they can be had without; 11 has no such option any more.
+        this.#changes.add('every root port has ACS, which firmware leaves off', name);
+        return QEMU_ACS;
+      }
       return null;
     }
     if (
@@ -213,12 +235,12 @@ export class TreeExporter {
 
   #slotBus(nodes: readonly LabSlotNode[], bus: string): LabSlotNode[] {
     return this.#placed(nodes, []).map(({ node, place, isMany }): LabSlotNode => {
-      const at = address(bus, place, isMany);
+      const at = placeOf(bus, place, isMany);
       switch (node.kind) {
         case 'switch':
-          return this.#switch(node, place, at);
+          return this.#switch(node, place, address(at));
         case 'pci-bridge':
-          return this.#pciBridge(node, place, at);
+          return this.#pciBridge(node, place, address(at));
         default:
           return this.#endpoint(node, { ...place, kind: 'slot' }, at);
       }
@@ -243,7 +265,7 @@ export class TreeExporter {
       trained: null,
       timing: null,
       below: this.#placed(node.below, []).map(({ node: port, place: of, isMany }) =>
-        this.#downstreamPort(port, of, address(id, of, isMany)),
+        this.#downstreamPort(port, of, address(placeOf(id, of, isMany))),
       ),
     };
   }
@@ -283,7 +305,7 @@ export class TreeExporter {
       trained: null,
       // Its hot-plug controller owns device 0.
       below: this.#placed(node.below, [0]).map(({ node: device, place: of, isMany }) =>
-        this.#endpoint(device, { ...of, kind: 'pci' }, address(id, of, isMany)),
+        this.#endpoint(device, { ...of, kind: 'pci' }, placeOf(id, of, isMany)),
       ),
     };
   }
@@ -291,15 +313,20 @@ export class TreeExporter {
   #endpoint(
     node: LabEndpoint,
     place: Place & { readonly kind: 'root' | 'slot' | 'pci' },
-    at: string,
+    at: QemuPlace,
   ): LabEndpoint {
     const id = this.#id('dev', node.name);
+    const socketPath = this.#served.served.get(node.name);
+    if (socketPath !== undefined) {
+      this.#device(servedDevice(id, socketPath, at, this.#served.messageTimeoutMs));
+      return exportServed(node, place, this.#changes);
+    }
     const exported: ExportedEndpoint = exportEndpoint(node, id, place, this.#changes);
     for (const value of exported.objects) {
       this.options.push({ name: '-object', value });
     }
     const [model, ...properties] = splitModel(exported.device);
-    this.#device([model, `id=${id}`, at, ...properties].join(','));
+    this.#device([model, `id=${id}`, address(at), ...properties].join(','));
     if (exported.isNvme) {
       this.controllers.push({ id, node: exported.node as QemuController['node'] });
     }
@@ -339,9 +366,16 @@ function furtherBridgeId(index: number): string {
   return `hb.${index + 1}`;
 }
 
-function address(bus: string, place: Place, isMany: boolean): string {
-  const multifunction = isMany && place.function === 0 ? ',multifunction=on' : '';
-  return `bus=${bus},addr=${hex(place.device)}.${place.function}${multifunction}`;
+function placeOf(bus: string, place: Place, isMany: boolean): QemuPlace {
+  return {
+    bus,
+    addr: `${hex(place.device)}.${place.function}`,
+    isMultifunction: isMany && place.function === 0,
+  };
+}
+
+function address({ bus, addr, isMultifunction }: QemuPlace): string {
+  return `bus=${bus},addr=${addr}${isMultifunction ? ',multifunction=on' : ''}`;
 }
 
 /** At the first comma; values may hold more. */

@@ -1,4 +1,4 @@
-/** The command line of QEMU 7.2 for a lab. */
+/** The command line of QEMU for a lab. */
 import type { LabFile, LabNamespace } from '../file/index.ts';
 import { quoted } from './export-endpoint.ts';
 import { type ExportedLab, exportLab } from './export-lab.ts';
@@ -8,6 +8,15 @@ export interface QemuOptions {
   readonly memoryMb?: number;
   /** Drives get their namespaces, each from an image file that has to be there. Default false: no namespaces. */
   readonly withDrives?: boolean;
+  /**
+   * Devices that Peerlane serves over vfio-user: paths of their sockets by name in the lab. They are what they are in the lab, where
+   * QEMU has models of its own for the rest. Needs QEMU 10.1 or newer. Names that are no endpoint's have no effect.
+   */
+  readonly served?: ReadonlyMap<string, string>;
+  /** The guest's memory can be mapped by others. Default: true when something is served, and then nothing else works. */
+  readonly shareMemory?: boolean;
+  /** How long QEMU waits for each answer of a served device. Default: QEMU's own, five seconds. */
+  readonly messageTimeoutMs?: number;
 }
 
 export interface QemuCommand {
@@ -20,6 +29,8 @@ export interface QemuCommand {
   /** Value of `-cpu`. */
   readonly cpu: string;
   readonly memoryMb: number;
+  /** Value of `-M`. */
+  readonly machine: string;
   /** The part of `args` behind `-M`, `-cpu` and `-m`. */
   readonly machineArguments: readonly string[];
   /** Words that the kernel has to be started with. */
@@ -27,10 +38,16 @@ export interface QemuCommand {
 }
 
 const MEMORY_MB = 2048;
+/** With a character that no name of a lab has. */
+const MEMORY_ID = 'guest.memory';
 
 export function qemuCommand(lab: LabFile, options: QemuOptions = {}): QemuCommand {
-  const exported = exportLab(lab);
+  const served = options.served ?? new Map<string, string>();
+  const exported = exportLab(lab, { served, messageTimeoutMs: options.messageTimeoutMs ?? 0 });
   const memoryMb = options.memoryMb ?? MEMORY_MB;
+  const isShared = options.shareMemory ?? served.size > 0;
+  const isOneShared = isShared && lab.memory.length === 1;
+  const machine = isOneShared ? `q35,memory-backend=${MEMORY_ID}` : 'q35';
   const changes = [...exported.changes];
   const wantedMb = lab.memory.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 2 ** 20;
   if (wantedMb !== memoryMb) {
@@ -38,7 +55,8 @@ export function qemuCommand(lab: LabFile, options: QemuOptions = {}): QemuComman
   }
   const machineArguments = [
     ...socketArguments(exported.lab),
-    ...numaArguments(exported.lab, memoryMb),
+    ...(isOneShared ? ['-object', memoryBackend(MEMORY_ID, memoryMb, true)] : []),
+    ...numaArguments(exported.lab, memoryMb, isShared),
     ...exported.options.flatMap(({ name, value }) => [name, value]),
     ...(options.withDrives === true ? driveArguments(exported, changes) : []),
   ];
@@ -47,7 +65,7 @@ export function qemuCommand(lab: LabFile, options: QemuOptions = {}): QemuComman
   }
   return {
     args: [
-      ...['-M', 'q35', '-cpu', exported.cpu, '-m', String(memoryMb)],
+      ...['-M', machine, '-cpu', exported.cpu, '-m', String(memoryMb)],
       ...['-nodefaults', '-no-user-config', '-no-reboot'],
       ...machineArguments,
     ],
@@ -55,6 +73,7 @@ export function qemuCommand(lab: LabFile, options: QemuOptions = {}): QemuComman
     devices: exported.ids,
     cpu: exported.cpu,
     memoryMb,
+    machine,
     machineArguments,
     append: exported.append,
   };
@@ -66,7 +85,7 @@ function socketArguments({ cpu, memory }: LabFile): string[] {
 }
 
 /** One socket of processors a node; further sockets go to the nodes in turn. */
-function numaArguments({ cpu, memory }: LabFile, memoryMb: number): string[] {
+function numaArguments({ cpu, memory }: LabFile, memoryMb: number, isShared: boolean): string[] {
   if (memory.length === 1) {
     return [];
   }
@@ -75,7 +94,7 @@ function numaArguments({ cpu, memory }: LabFile, memoryMb: number): string[] {
     const sizeMb = node === 0 ? memoryMb - shareMb * (memory.length - 1) : shareMb;
     return [
       '-object',
-      `memory-backend-ram,id=node-${node},size=${sizeMb}M`,
+      memoryBackend(`node-${node}`, sizeMb, isShared),
       '-numa',
       `node,nodeid=${node},memdev=node-${node}`,
     ];
@@ -86,6 +105,13 @@ function numaArguments({ cpu, memory }: LabFile, memoryMb: number): string[] {
     `cpu,node-id=${socket % memory.length},socket-id=${socket}`,
   ]);
   return [...nodes, ...processors.flat()];
+}
+
+/** Shared memory has a descriptor, which QEMU passes on to who serves a device. */
+function memoryBackend(id: string, sizeMb: number, isShared: boolean): string {
+  return isShared
+    ? `memory-backend-memfd,id=${id},size=${sizeMb}M,share=on`
+    : `memory-backend-ram,id=${id},size=${sizeMb}M`;
 }
 
 function driveArguments({ controllers }: ExportedLab, changes: string[]): string[] {

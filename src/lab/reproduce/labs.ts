@@ -5,8 +5,36 @@ iommu: off
 memory: 16G
 `;
 
-/** A drive and a card with memory below two root ports of one root complex. */
-function twoPorts(platform: string, stream: string): string {
+/** Something that a stream does, and how. */
+type Stream = readonly (readonly [key: string, value: string])[];
+
+function workload(duration: string, warmUp: string, streams: readonly Stream[]): string {
+  const items = streams.map((stream) =>
+    stream.map(([key, value], index) => `    ${index === 0 ? '-' : ' '} ${key}: ${value}\n`).join(''),
+  );
+  return `workload:
+  duration: ${duration}
+  warm-up: ${warmUp}
+  streams:
+${items.join('')}`;
+}
+
+/** The card at another's memory, with so much under way that only hardware limits it. */
+function cardAt(kind: 'dma-write' | 'dma-read'): string {
+  return workload('1ms', '100us', [
+    [
+      [kind, 'card'],
+      [kind === 'dma-write' ? 'to' : 'from', 'mem0'],
+      ['block', '4K'],
+      ['depth', '64'],
+      ['pattern', 'sequential'],
+      ['area', '64M'],
+    ],
+  ]);
+}
+
+/** A function writes to, or reads from, memory behind another root port of one root complex. */
+export function acrossRootComplex(platform: string, kind: 'dma-write' | 'dma-read'): string {
   return `${HEAD}time: ${platform}
 below:
   - dma-engine: card
@@ -14,31 +42,11 @@ below:
   - memory: mem0
     link: gen3 x8
     bars: {0: 1G}
-workload:
-  duration: 1ms
-  warm-up: 100us
-  streams:
-${stream}`;
+${cardAt(kind)}`;
 }
 
-/** A function writes to, or reads from, memory behind another root port. */
-export function acrossRootComplex(platform: string, kind: 'dma-write' | 'dma-read'): string {
-  const place = kind === 'dma-write' ? 'to' : 'from';
-  return twoPorts(
-    platform,
-    `    - ${kind}: card
-      ${place}: mem0
-      block: 4K
-      depth: 64
-      pattern: sequential
-      area: 64M
-`,
-  );
-}
-
-/** The same pair below one switch. */
+/** Such a pair below one switch, with 16 lanes each. */
 export function belowSwitch(kind: 'dma-write' | 'dma-read'): string {
-  const place = kind === 'dma-write' ? 'to' : 'from';
   return `${HEAD}cpu: intel
 below:
   - switch: sw0
@@ -52,20 +60,10 @@ below:
         link: gen3 x16
         max-payload: 256
         bars: {0: 1G}
-workload:
-  duration: 1ms
-  warm-up: 100us
-  streams:
-    - ${kind}: card
-      ${place}: mem0
-      block: 4K
-      depth: 64
-      pattern: sequential
-      area: 64M
-`;
+${cardAt(kind)}`;
 }
 
-/** Two cards of 16 lanes on the root ports of a Xeon E5 v4, whose root complex limits peer writes. */
+/** The same two on the root ports of a Xeon E5 v4, whose root complex limits peer writes. */
 export const ACROSS_XEON = `${HEAD}time: intel-xeon-bdw
 below:
   - dma-engine: card
@@ -75,87 +73,75 @@ below:
     link: gen3 x16
     max-payload: 256
     bars: {0: 1G}
-workload:
-  duration: 1ms
-  warm-up: 100us
-  streams:
-    - dma-write: card
-      to: mem0
-      block: 4K
-      depth: 64
-      pattern: sequential
-      area: 64M
+${cardAt('dma-write')}`;
+
+/** A drive of four lanes below a switch. */
+function drive(name: string, cmb: string | null, media: string): string {
+  return `      - nvme: ${name}
+        link: gen3 x4
+${cmb === null ? '' : `        cmb: ${cmb}\n`}        media: ${media}
 `;
+}
 
 /** Pairs of drives, a switch each; in each pair one copies to the other. `via` is `auto` or `host`. */
 export function pairsOfDrives(pairs: number, via: string): string {
-  const switches: string[] = [];
-  const streams: string[] = [];
-  for (let pair = 0; pair < pairs; pair++) {
-    const [from, to] = [`nvme${2 * pair}`, `nvme${2 * pair + 1}`];
-    switches.push(`  - switch: sw${pair}
+  const all = Array.from({ length: pairs }, (_, pair) => ({
+    pair,
+    from: `nvme${2 * pair}`,
+    to: `nvme${2 * pair + 1}`,
+  }));
+  const switches = all.map(
+    ({ pair, from, to }) => `  - switch: sw${pair}
     link: gen3 x8
     port-link: gen3 x4
     below:
-      - nvme: ${from}
-        link: gen3 x4
-        cmb: 128M
-        media: gen3
-      - nvme: ${to}
-        link: gen3 x4
-        cmb: 128M
-        media: gen3
-`);
-    streams.push(`    - copy: ${from}
-      to: ${to}
-      via: ${via === 'auto' ? from : via}
-      block: 128K
-      depth: 32
-      pattern: sequential
-      area: 1G
-`);
-  }
+${drive(from, '128M', 'gen3')}${drive(to, '128M', 'gen3')}`,
+  );
+  const streams = all.map(
+    ({ from, to }): Stream => [
+      ['copy', from],
+      ['to', to],
+      ['via', via === 'auto' ? from : via],
+      ['block', '128K'],
+      ['depth', '32'],
+      ['pattern', 'sequential'],
+      ['area', '1G'],
+    ],
+  );
   return `${HEAD}cpu: intel
 time: {memory: {channels: 1, type: ddr4-2133}}
 below:
-${switches.join('')}workload:
-  duration: 4ms
-  warm-up: 4ms
-  streams:
-${streams.join('')}`;
+${switches.join('')}${workload('4ms', '4ms', streams)}`;
 }
 
 /** One block at a time, through the memory of a peer or through the host, between drives whose media are fast. */
 export function oneBlock(via: string): string {
+  const stream: Stream = [
+    ['copy', 'nvme0'],
+    ['to', 'nvme1'],
+    ['via', via],
+    ['block', '4K'],
+    ['depth', '1'],
+    ['cpu', 'none'],
+  ];
   return `${HEAD}cpu: intel
 below:
   - switch: sw0
     link: gen3 x8
     port-link: gen3 x4
     below:
-      - nvme: nvme0
-        link: gen3 x4
-        cmb: 128M
-        media: instant
-      - nvme: nvme1
-        link: gen3 x4
-        media: instant
-workload:
-  duration: 2ms
-  warm-up: 200us
-  streams:
-    - copy: nvme0
-      to: nvme1
-      via: ${via}
-      block: 4K
-      depth: 1
-      cpu: none
-`;
+${drive('nvme0', '128M', 'instant')}${drive('nvme1', null, 'instant')}${workload('2ms', '200us', [stream])}`;
 }
 
 /** A network card delivers, two drives store: through the controller memory of one of them, or through system memory. */
 export function offload(place: 'cmb' | 'host'): string {
   const buffer = place === 'cmb' ? 'nvme0' : 'host';
+  const large = (area: string): Stream => [
+    ['block', '64K'],
+    ['depth', '32'],
+    ['pattern', 'sequential'],
+    ['area', area],
+  ];
   return `${HEAD}cpu: intel
 below:
   - switch: sw0
@@ -165,29 +151,8 @@ below:
       - nic: nic0
         link: gen3 x16
         timing: nic-100g
-      - nvme: nvme0
-        link: gen3 x4
-        cmb: 256M
-        media: instant
-      - nvme: nvme1
-        link: gen3 x4
-        cmb: 256M
-        media: instant
-workload:
-  duration: 2ms
-  warm-up: 500us
-  streams:
-    - dma-write: nic0
-      to: ${buffer}
-      block: 64K
-      depth: 32
-      pattern: sequential
-      area: 16M
-    - write: nvme1
-      from: ${buffer}
-      block: 64K
-      depth: 32
-      pattern: sequential
-      area: 64M
-`;
+${drive('nvme0', '256M', 'instant')}${drive('nvme1', '256M', 'instant')}${workload('2ms', '500us', [
+  [['dma-write', 'nic0'], ['to', buffer], ...large('16M')],
+  [['write', 'nvme1'], ['from', buffer], ...large('64M')],
+])}`;
 }

@@ -151,6 +151,12 @@ export class PerfettoRecorder implements TraceSink, DriveHost {
     };
   }
 
+  /** Invalidations of what a device has translated: control, and no command's. */
+  onMessage(request: number, _path: TimedPath, device: FabricFunction): void {
+    const requester = this.#members.get(device) ?? device.bdf;
+    this.#sent[this.#slotOf(request)] = { request, requester, isControl: true, flow: 0 };
+  }
+
   onOccupied(
     stageId: number,
     startPs: number,

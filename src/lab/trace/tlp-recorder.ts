@@ -1,14 +1,17 @@
 /**
  * Every packet of every link as a capture: what the packet engine says of it, with the header that it would have.
  *
- * One frame for each link that a packet crosses. Addresses are those that the requester used, on every link. Payload bytes are not
- * in the capture: the engine knows how many there are, and moves none. Leaves out configuration requests and messages, which take no
- * time here and are no packets of the engine, and packets that are sent again after a bit error, of which only the time is known.
+ * One frame for each link that a packet crosses. Addresses are those with which it left its requester, translated already where the
+ * device did that (ATS), on every link. Payload bytes are not in the capture: the engine knows how many there are, and moves none.
+ * Leaves out configuration requests and messages other than those of ATS, which take no time here and are no packets of the
+ * engine, and packets that are sent again after a bit error, of which only the time is known.
  */
 import type { CommandListener } from '../../devices/index.ts';
 import {
+  ADDRESS_TYPE,
   CLASS,
   type Credits,
+  type FabricFunction,
   type LinkStages,
   NO_REQUEST,
   type Route,
@@ -24,13 +27,20 @@ import { LimitedOutput } from './limited-output.ts';
 const TAG_MASK = 0x3ff;
 const TAGS_PER_SOURCE = 65_536;
 const RELAXED_ORDERING = 2;
+/** Message codes, and how they are routed. PCIe Base 6.0, appendix F. */
+const INVALIDATE_REQUEST = 0x01;
+const INVALIDATE_COMPLETION = 0x02;
+const BY_ID = 2;
 const STATUS_UNSUPPORTED = 1;
 const STATUS_ABORT = 4;
 
 /** A request under way. */
 interface Sent {
   readonly path: TimedPath;
-  readonly route: Route;
+  /** Null: a message of ATS. */
+  readonly route: Route | null;
+  /** Whom a message concerns. */
+  readonly device: FabricFunction | null;
   /** The address it was made with; the engine's differs for one that is refused. */
   readonly addr: number;
 }
@@ -99,7 +109,11 @@ export class TlpRecorder implements TraceSink {
   onEnded(): void {}
 
   onSent(request: number, path: TimedPath, route: Route, addr: number): void {
-    this.#sent[request] = { path, route, addr };
+    this.#sent[request] = { path, route, device: null, addr };
+  }
+
+  onMessage(request: number, path: TimedPath, device: FabricFunction): void {
+    this.#sent[request] = { path, route: null, device, addr: 0 };
   }
 
   onOccupied(
@@ -142,19 +156,26 @@ export class TlpRecorder implements TraceSink {
         startPs: startPs + piece * durationPs,
         endPs: startPs + (piece + 1) * durationPs,
         wireBytes: wireBytes / pieces,
-        header: this.#header(sent, packetClass, addr + from, bytes, tag),
+        header: {
+          ...this.#header(sent, packetClass, addr + from, bytes, tag),
+          ...(leg.ecrc ? { hasDigest: true } : {}),
+        },
         ...creditsLeft(credits, packetClass),
       });
     }
   }
 
   #header(sent: Sent, packetClass: number, addr: number, lengthBytes: number, tag: number): TlpFields {
+    const { role } = sent.path;
+    if (sent.route === null || role !== undefined) {
+      return atsHeader(sent, packetClass, addr, tag & TAG_MASK);
+    }
     const { parts, failure, completer } = sent.route;
     const { requesterId, shape } = parts;
     const attributes = shape.isRelaxed ? RELAXED_ORDERING : 0;
     if (packetClass !== CLASS.COMPLETION) {
       // What is refused is sent to where it was meant to go.
-      const at = failure === null ? addr : sent.addr;
+      const at = failure === null ? addr + (parts.sentStart - parts.start) : sent.addr;
       return {
         type: packetClass === CLASS.POSTED ? 'MWr' : 'MRd',
         requesterId,
@@ -210,6 +231,41 @@ export class TlpRecorder implements TraceSink {
       isFlitMode: isFlit,
       name: port.bdf,
     });
+  }
+}
+
+/** What ATS sends. PCIe Base 6.0, 10.2.2, 10.2.3, 10.3.1, 10.3.2. */
+function atsHeader({ path, route, device }: Sent, packetClass: number, addr: number, tag: number): TlpFields {
+  const fn = device ?? route!.parts.requester!;
+  const rootId = fn.device.bus.hostBridge.rootBusNumber << 8;
+  switch (path.role) {
+    case 'invalidate-request':
+      return {
+        type: 'MsgD',
+        requesterId: rootId,
+        lengthDw: 2,
+        messageCode: INVALIDATE_REQUEST,
+        messageRouting: BY_ID,
+      };
+    case 'invalidate-completion':
+      return {
+        type: 'Msg',
+        requesterId: fn.requesterId,
+        lengthDw: 0,
+        messageCode: INVALIDATE_COMPLETION,
+        messageRouting: BY_ID,
+      };
+    default:
+      return packetClass === CLASS.COMPLETION
+        ? { type: 'CplD', requesterId: fn.requesterId, completerId: rootId, tag, lengthDw: 2, byteCount: 8 }
+        : {
+            type: 'MRd',
+            requesterId: fn.requesterId,
+            tag,
+            addressType: ADDRESS_TYPE.TRANSLATION_REQUEST,
+            addr,
+            lengthDw: 2,
+          };
   }
 }
 

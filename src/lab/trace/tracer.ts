@@ -1,7 +1,14 @@
 /** Listens to a machine and a run, and tells the sinks. */
 import { assert } from '../../base/index.ts';
 import { type Command, type CommandListener, NvmeController } from '../../devices/index.ts';
-import type { RequestListener, Route, TimedPath, TimingListener, Traffic } from '../../fabric/index.ts';
+import type {
+  FabricFunction,
+  RequestListener,
+  Route,
+  TimedPath,
+  TimingListener,
+  Traffic,
+} from '../../fabric/index.ts';
 import type { LabMachine } from '../machine/index.ts';
 import type { Stream, StreamListener, WorkloadRun } from '../workload/index.ts';
 import type { TraceSink } from './events.ts';
@@ -73,6 +80,12 @@ export class Tracer implements TimingListener, RequestListener, StreamListener {
     }
     for (const sink of this.#sinks) {
       sink.onSent(request, path, route, addr, lengthBytes, traffic, token);
+    }
+  }
+
+  onMessage(request: number, path: TimedPath, device: FabricFunction): void {
+    for (const sink of this.#sinks) {
+      sink.onMessage(request, path, device);
     }
   }
 

@@ -92,10 +92,7 @@ export class BlockStream extends Stream {
   protected issue(slot: number, lengthBytes: number): void {
     const { blockBytes } = this.#target;
     this.#at[slot] = this.#offsets.take(lengthBytes, blockBytes);
-    this.#isRead[slot] =
-      this.#readPercent === 100 || (this.#readPercent > 0 && this.random.below(100) < this.#readPercent)
-        ? 1
-        : 0;
+    this.#isRead[slot] = this.drawsRead(this.#readPercent) ? 1 : 0;
     this.#send(slot);
   }
 

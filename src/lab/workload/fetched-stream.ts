@@ -4,12 +4,18 @@
  */
 import { type BlockTarget, PENDING, type Status } from '../../access/index.ts';
 import { DMA_STATUS, type DmaSink, Memory, TRAFFIC } from '../../fabric/index.ts';
-import type { LabBlockStream } from '../file/index.ts';
+import type { LabBlockStream, LabMixStream } from '../file/index.ts';
 import type { LabMember } from '../machine/index.ts';
 import { checkSizes, open, story } from './block-streams.ts';
 import { failureOf, prepare } from './dma-streams.ts';
 import { hostBytesOf, type Place, type Reach, reach, takePlace } from './places.ts';
 import { Offsets, Stream, type StreamContext, type StreamRoute } from './stream.ts';
+
+const WAYS = {
+  read: (device: string, peer: string) => `${device} to ${peer}`,
+  write: (device: string, peer: string) => `${peer} to ${device}`,
+  mix: (device: string, peer: string) => `${device} and ${peer}`,
+} as const;
 
 export class FetchedStream extends Stream implements DmaSink {
   readonly route: StreamRoute;
@@ -20,11 +26,13 @@ export class FetchedStream extends Stream implements DmaSink {
   readonly #local: Memory;
   readonly #offsets: Offsets;
   readonly #largestBytes: number;
-  readonly #isRead: boolean;
+  readonly #readPercent: number;
+  /** Of each slot's request. */
+  readonly #isRead: Uint8Array;
   readonly #at: Float64Array;
   readonly #length: Float64Array;
 
-  constructor(context: StreamContext, description: LabBlockStream, peer: string) {
+  constructor(context: StreamContext, description: LabBlockStream | LabMixStream, peer: string) {
     super(context, description, {
       depth: description.depth,
       blocks: description.blocks,
@@ -32,8 +40,8 @@ export class FetchedStream extends Stream implements DmaSink {
     });
     const { machine } = context;
     const { kind, device, areaBytes, pattern, blocks } = description;
-    this.#isRead = kind === 'read';
-    this.#target = open(context, device, this.#isRead);
+    this.#readPercent = kind === 'mix' ? description.readPercent : kind === 'read' ? 100 : 0;
+    this.#target = open(context, device, this.#readPercent === 100);
     this.#target.onDone = (slot, status) => this.#driveDone(slot, status);
     this.#largestBytes = Math.max(...blocks.map(({ sizeBytes }) => sizeBytes));
     checkSizes(this.#target, this.#largestBytes, description.name);
@@ -47,12 +55,13 @@ export class FetchedStream extends Stream implements DmaSink {
     this.#place = takePlace(machine, { kind: 'host', node: null }, this.#peer, bytes);
     this.#reach = reach(machine, this.#peer, this.#place);
     this.#local = Memory.extents(bytes);
+    this.#isRead = new Uint8Array(this.slotCount);
     this.#at = new Float64Array(this.slotCount);
     this.#length = new Float64Array(this.slotCount);
     this.route = {
       kind: 'staged',
       provider: null,
-      text: `${this.#isRead ? `${device} to ${peer}` : `${peer} to ${device}`} through ${this.#place.text}`,
+      text: `${WAYS[kind](device, peer)} through ${this.#place.text}`,
       verdict: null,
     };
   }
@@ -69,7 +78,7 @@ export class FetchedStream extends Stream implements DmaSink {
 
   onDma(slot: number, status: Status): void {
     const failure = failureOf(status);
-    if (failure !== null || this.#isRead) {
+    if (failure !== null || this.#isRead[slot] === 1) {
       this.over(slot, failure);
       return;
     }
@@ -79,7 +88,8 @@ export class FetchedStream extends Stream implements DmaSink {
   protected issue(slot: number, lengthBytes: number): void {
     this.#at[slot] = this.#offsets.take(lengthBytes, this.#target.blockBytes);
     this.#length[slot] = lengthBytes;
-    if (this.#isRead) {
+    this.#isRead[slot] = this.drawsRead(this.#readPercent) ? 1 : 0;
+    if (this.#isRead[slot] === 1) {
       this.#drive(slot);
     } else {
       this.#dma(slot);
@@ -89,16 +99,17 @@ export class FetchedStream extends Stream implements DmaSink {
   #drive(slot: number): void {
     const spanAt = slot * this.#largestBytes;
     const { span } = this.#place;
-    const status = this.#isRead
-      ? this.#target.read(this.#at[slot]!, span, spanAt, this.#length[slot]!, slot)
-      : this.#target.write(this.#at[slot]!, span, spanAt, this.#length[slot]!, slot);
+    const status =
+      this.#isRead[slot] === 1
+        ? this.#target.read(this.#at[slot]!, span, spanAt, this.#length[slot]!, slot)
+        : this.#target.write(this.#at[slot]!, span, spanAt, this.#length[slot]!, slot);
     if (status !== PENDING) {
       this.#driveDone(slot, status);
     }
   }
 
   #driveDone(slot: number, status: Status): void {
-    if (status < 0 || !this.#isRead) {
+    if (status < 0 || this.#isRead[slot] === 0) {
       this.over(slot, status < 0 ? story(this.#target, slot, status) : null);
       return;
     }
@@ -113,7 +124,7 @@ export class FetchedStream extends Stream implements DmaSink {
     const bytes = this.#length[slot]!;
     const status = fn.isGone
       ? DMA_STATUS.GONE
-      : this.#isRead
+      : this.#isRead[slot] === 1
         ? inFlight.read(fn.requester, addr, this.#local, at, bytes, TRAFFIC.DATA, slot, this)
         : inFlight.write(fn.requester, addr, this.#local, at, bytes, TRAFFIC.DATA, slot, this);
     if (status !== PENDING) {

@@ -5,6 +5,7 @@
  * of the host. Read `run.ts` first, then `stream.ts`.
  */
 export { BULK_BYTES, blockSizes, type EngineChoice, engineFor } from './engine.ts';
+export type { DriverReaction, FaultsReport } from './fault-report.ts';
 export { type Candidate, type Limiter, percent } from './limiter.ts';
 export * from './report.ts';
 export { WorkloadRun } from './run.ts';

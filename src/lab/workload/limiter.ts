@@ -8,9 +8,11 @@ import type { Stream } from './stream.ts';
 export interface Candidate {
   /** For people: `Gen3 x4 link of 0000:03:00.0 (nvme1), down`. */
   readonly what: string;
-  readonly kind: 'link' | 'root-complex' | 'socket' | 'memory' | 'engine' | 'media' | 'cpu';
+  readonly kind: 'link' | 'root-complex' | 'socket' | 'memory' | 'engine' | 'media' | 'cpu' | 'iommu';
   /** Share of the time in which it was busy, 0 to 1. */
   readonly utilisation: number;
+  /** What goes with it: `99.6 % of look-ups miss`. */
+  readonly note?: string;
 }
 
 export interface Stall {
@@ -62,6 +64,22 @@ export function candidates(machine: LabMachine, streams: readonly Stream[], meas
       stalls.push({ what: `credits of the ${what}`, share: Math.min(1, stage.creditStallPs / measuredPs) });
     }
   }
+  for (const iotlb of timing.iotlbs) {
+    busy.push({
+      what: `IOMMU page walkers of ${iotlb.name}`,
+      kind: 'iommu',
+      utilisation: iotlb.utilisation(measuredPs),
+      note: missText(iotlb),
+    });
+  }
+  for (const device of timing.devices) {
+    const name = machine.members.find(({ fn }) => fn === device.fn)?.node.name ?? device.fn.bdf;
+    const waitingPs = timing.transport.translations.heldPs(device);
+    stalls.push({
+      what: `translations of ${name} (its own cache: ${missText(device.atc)})`,
+      share: Math.min(1, waitingPs / measuredPs),
+    });
+  }
   for (const { what, utilisation } of machine.mediaUtilisation()) {
     busy.push({ what, kind: 'media', utilisation });
   }
@@ -103,7 +121,7 @@ export function limiterOf({ busy, stalls }: Candidates, streams: readonly Stream
     return {
       what: first.what,
       utilisation: first.utilisation,
-      text: `${first.what}, ${percent(first.utilisation)} busy${next(second)}`,
+      text: `${first.what}, ${percent(first.utilisation)} busy${first.note === undefined ? '' : `, ${first.note}`}${next(second)}`,
     };
   }
   if (stall !== undefined && stall.share >= STALLED) {
@@ -132,6 +150,11 @@ export function limiterOf({ busy, stalls }: Candidates, streams: readonly Stream
         ? `latency: nothing is busy all the time${next(first)}`
         : `latency: nothing is busy, and ${depths.join(' and ')} ${depths.length === 1 && depths[0] === 1 ? 'request is' : 'requests are'} in flight at a time${next(first)}`,
   };
+}
+
+function missText({ hits, misses }: { readonly hits: number; readonly misses: number }): string {
+  const share = hits + misses === 0 ? 0 : misses / (hits + misses);
+  return `${(100 * share).toFixed(1)} % of look-ups miss`;
 }
 
 export function percent(share: number): string {

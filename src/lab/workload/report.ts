@@ -1,6 +1,7 @@
 /** What a run of a workload measured, as plain values: `peerlane/workload/1` without its head. */
 import type { LatencySummary } from '../../orchestrators/index.ts';
 import { type LabMachine, type LabTraffic, labTraffic } from '../machine/index.ts';
+import { type FaultsReport, faultsReport } from './fault-report.ts';
 import { type Candidate, candidates, type Limiter, limiterOf } from './limiter.ts';
 import type { Stream, StreamRoute } from './stream.ts';
 
@@ -8,9 +9,12 @@ export interface StreamReport {
   readonly name: string;
   readonly kind: string;
   readonly route: StreamRoute;
-  /** Of requests that ended within the measured time. */
+  /** Moved within the measured time: of requests that reach over its edges the part that fell into it. */
   readonly bytes: number;
+  /** Requests that ended within the measured time. */
   readonly requests: number;
+  /** True: so few that one more or less, and how it was served, is a visible part of the figures. */
+  readonly isCoarse: boolean;
   readonly goodputGBs: number;
   readonly iops: number;
   /** From a request's submission until its completion was processed. Null when none ended. */
@@ -24,11 +28,12 @@ export interface StreamReport {
 export interface DirectionReport {
   /** Share of the time in which it was busy, 0 to 1. */
   readonly utilisation: number;
-  /** Command data. */
+  /** Payload of what passed within the measured time, without that of queue entries and the like. */
   readonly goodputGBs: number;
   /** Everything on the wire, headers and acknowledgements included. */
   readonly wireGBs: number;
   readonly packets: number;
+  /** Of whole requests, command data and the rest, as the fabric counts them: at the moment at which their bytes move. */
   readonly dataBytes: number;
   readonly controlBytes: number;
 }
@@ -77,6 +82,8 @@ export interface WorkloadReport {
   /** What was waited for although nothing was busy: tags, credits. */
   readonly stalls: readonly { readonly what: string; readonly share: number }[];
   readonly limiter: Limiter;
+  /** Missing where the machine has no faults. */
+  readonly faults?: FaultsReport;
 }
 
 export function makeReport(
@@ -88,15 +95,17 @@ export function makeReport(
     readonly measuredPs: number;
     readonly elapsedPs: number;
   },
+  untilPs: number,
 ): WorkloadReport {
   const { fabric } = machine;
   const timing = fabric.timing!;
   const { measuredPs } = time;
-  const reports = streams.map((stream) => streamReport(stream, measuredPs));
+  const reports = streams.map((stream) => streamReport(stream, measuredPs, untilPs));
   const traffic = labTraffic(machine);
   const memory = memoryReports(machine, measuredPs);
   const all = candidates(machine, streams, measuredPs);
   const busyPs = streams.reduce((sum, { cpuBusyPs }) => sum + cpuBusyPs, 0);
+  const faults = faultsReport(machine);
   return {
     engine: timing.options.engine,
     platform: timing.network.platform.name,
@@ -114,20 +123,26 @@ export function makeReport(
     busy: all.busy,
     stalls: all.stalls,
     limiter: limiterOf(all, streams),
+    ...(faults === null ? {} : { faults }),
   };
 }
 
-function streamReport(stream: Stream, measuredPs: number): StreamReport {
-  const { description, bytes, requests } = stream;
+/** With fewer requests than these one is more than a tenth. */
+const REQUESTS_FEW = 10;
+
+function streamReport(stream: Stream, measuredPs: number, untilPs: number): StreamReport {
+  const { description, requests } = stream;
+  const moved = stream.movedUntil(untilPs);
   const perPs = measuredPs === 0 ? 0 : 1 / measuredPs;
   return {
     name: stream.name,
     kind: description.kind,
     route: stream.route,
-    bytes,
+    bytes: moved.bytes,
     requests,
-    goodputGBs: bytes * perPs * 1000,
-    iops: requests * perPs * 1e12,
+    isCoarse: !stream.isOver && requests < REQUESTS_FEW,
+    goodputGBs: moved.bytes * perPs * 1000,
+    iops: moved.requests * perPs * 1e12,
     latency: requests === 0 ? null : stream.latency.summary(),
     failures: stream.failures,
     failure: stream.firstFailure,
@@ -146,7 +161,7 @@ function linkReports(machine: LabMachine, traffic: LabTraffic, measuredPs: numbe
       const control = controlBytes.linkBytes[port.bdf];
       const direction = (stage: typeof up, dataBytes: number, controls: number): DirectionReport => ({
         utilisation: measuredPs === 0 ? 0 : Math.min(1, stage.busyPs / measuredPs),
-        goodputGBs: measuredPs === 0 ? 0 : (dataBytes / measuredPs) * 1000,
+        goodputGBs: measuredPs === 0 ? 0 : (Math.max(0, stage.payloadBytes - controls) / measuredPs) * 1000,
         wireGBs: measuredPs === 0 ? 0 : (stage.wireBytes / measuredPs) * 1000,
         packets: stage.packets,
         dataBytes,

@@ -13,6 +13,8 @@ const EVENTS_PER_STEP = 1_000_000;
 export interface RunWorkloadOptions extends Pick<BootOptions, 'openImage'> {
   /** Default: as the lab says, and where it leaves that open by the sizes of the requests. */
   readonly engine?: EngineName;
+  /** Hears now and then how far the run is, 0 to 1, and is waited for. */
+  readonly onStep?: (progress: number) => Promise<void>;
 }
 
 /**
@@ -22,13 +24,15 @@ export interface RunWorkloadOptions extends Pick<BootOptions, 'openImage'> {
 export async function runWorkload(
   lab: LabFile,
   label: string,
-  { engine, ...boot }: RunWorkloadOptions = {},
+  { engine, onStep, ...boot }: RunWorkloadOptions = {},
 ): Promise<WorkloadReport> {
   const workload = workloadOf(lab, label);
   const timing = { engine: engine ?? engineFor(lab.time.engine, blockSizes(workload)) };
   const run = new WorkloadRun(LabMachine.boot(lab, { ...boot, label, timing, turn: noTurn }), workload);
   try {
-    while (!run.advance(EVENTS_PER_STEP)) {}
+    while (!run.advance(EVENTS_PER_STEP)) {
+      await onStep?.(run.progress);
+    }
     return run.report();
   } finally {
     await run.close();

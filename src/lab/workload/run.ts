@@ -8,7 +8,7 @@
 import type { EventHandler, TimerId } from '../../access/index.ts';
 import { assert, LabError, PeerlaneError } from '../../base/index.ts';
 import { isAbsorbedByCache } from '../../rates/index.ts';
-import type { LabStream, LabWorkload } from '../file/index.ts';
+import { type LabStream, type LabWorkload, streamPosition } from '../file/index.ts';
 import { type LabMachine, nameSeed } from '../machine/index.ts';
 import { BlockStream, CopyStream } from './block-streams.ts';
 import { DmaStream, StageStream } from './dma-streams.ts';
@@ -61,7 +61,7 @@ export class WorkloadRun implements EventHandler {
       seed: machine.lab.seed,
     };
     for (const load of workload.memoryLoads) {
-      loadMemory(machine, load);
+      loadMemory(machine, load, workload.streams);
     }
     const streams: Stream[] = [];
     try {
@@ -194,12 +194,18 @@ export class WorkloadRun implements EventHandler {
   }
 
   #reportUntil(untilPs: number): WorkloadReport {
-    return makeReport(this.machine, this.streams, {
-      isComplete: this.#isOver,
-      isCached: this.isCached,
-      measuredPs: this.#isMeasuring ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
-      elapsedPs: this.elapsedPs,
-    });
+    this.machine.fabric.timing!.engine.settle?.();
+    return makeReport(
+      this.machine,
+      this.streams,
+      {
+        isComplete: this.#isOver,
+        isCached: this.isCached,
+        measuredPs: this.#isMeasuring ? Math.max(0, untilPs - this.#measuredFromPs) : 0,
+        elapsedPs: this.elapsedPs,
+      },
+      untilPs,
+    );
   }
 
   /** Requests in flight that nothing will ever end: the model is wrong, and nobody should take the figures for slow ones. */
@@ -243,33 +249,47 @@ export class WorkloadRun implements EventHandler {
   }
 }
 
-/** Whatever a stream needs and cannot have is a mistake of the lab, whoever found it. */
+/** Whatever a stream needs and cannot have is a mistake of the lab, whoever found it, and is told with its place in the file. */
 function setUp(context: StreamContext, description: LabStream): Stream {
   try {
     return makeStream(context, description);
   } catch (error) {
-    if (!(error instanceof PeerlaneError) || error instanceof LabError || error.exitStatus === 1) {
+    if (!(error instanceof PeerlaneError) || error.exitStatus === 1) {
       throw error;
     }
-    throw new LabError('LAB_STREAM', {
-      message: `stream ${description.name} cannot be set up: ${error.message} (${error.code})`,
-      hint: error.hint ?? 'make the stream or what it uses smaller, or give the device more memory',
-      detail: { stream: description.name, code: error.code },
+    const { label } = context.machine;
+    const position = streamPosition(description);
+    const place = position === undefined ? '' : `${label}:${position.line}:${position.column}: `;
+    const isToldAlready = error instanceof LabError;
+    throw new LabError(isToldAlready ? error.code : 'LAB_STREAM', {
+      message: isToldAlready
+        ? `${place}${error.message}`
+        : `${place}stream ${description.name} cannot be set up: ${error.message} (${error.code})`,
+      hint:
+        HINTS[error.code] ??
+        error.hint ??
+        'make the stream or what it uses smaller, or give the device more memory',
+      detail: { ...position, stream: description.name, code: error.code },
       cause: error,
       exitStatus: 2,
     });
   }
 }
 
+/** What a lab file can do about it, where that is another thing than what a driver can. */
+const HINTS: Readonly<Record<string, string>> = {
+  P2P_REGION_ALIGNMENT:
+    'give the device a memory BAR of 2M or more, or a `kernel` before 5.3, which takes any size',
+};
+
 function makeStream(context: StreamContext, description: LabStream): Stream {
   switch (description.kind) {
     case 'read':
     case 'write':
+    case 'mix':
       return description.fetchedBy === undefined
         ? new BlockStream(context, description)
         : new FetchedStream(context, description, description.fetchedBy);
-    case 'mix':
-      return new BlockStream(context, description);
     case 'copy':
       return new CopyStream(context, description);
     case 'dma-write':

@@ -12,6 +12,7 @@ import { LatencyHistogram } from '../../orchestrators/index.ts';
 import type { CpuTiming } from '../../rates/index.ts';
 import type { LabBlockSize, LabStream, LabStreamCpu } from '../file/index.ts';
 import type { LabMachine } from '../machine/index.ts';
+import { type Moved, MovedInWindow } from './moved.ts';
 
 /** What the run gives every stream. */
 export interface StreamContext {
@@ -75,8 +76,7 @@ export abstract class Stream implements EventHandler {
   abstract readonly route: StreamRoute;
   listener: StreamListener | null = null;
   readonly latency = new LatencyHistogram();
-  /** Measured. */
-  bytes = 0;
+  /** Measured: requests that ended. */
   requests = 0;
   failures = 0;
   firstFailure: string | null = null;
@@ -97,6 +97,8 @@ export abstract class Stream implements EventHandler {
   readonly #wakePs: number;
   readonly #startedPs: Float64Array;
   readonly #sizes: Float64Array;
+  /** 1: the slot has a request under way. */
+  readonly #isOut: Uint8Array;
   readonly #blocks: readonly LabBlockSize[];
   readonly #shareTotal: number;
   #beginPs = 0;
@@ -107,6 +109,7 @@ export abstract class Stream implements EventHandler {
   #isStopped = false;
   #busyBeforePs = 0;
   #softwarePs = 0;
+  readonly #moved = new MovedInWindow();
   #fromPs = Number.POSITIVE_INFINITY;
   #untilPs = Number.POSITIVE_INFINITY;
 
@@ -133,6 +136,7 @@ export abstract class Stream implements EventHandler {
     this.#wakePs = options.cpu === 'kernel' ? context.cpu.interruptNs * 1000 : 0;
     this.#startedPs = new Float64Array(this.#slotCount);
     this.#sizes = new Float64Array(this.#slotCount);
+    this.#isOut = new Uint8Array(this.#slotCount);
     this.#blocks = options.blocks;
     this.#shareTotal = options.blocks.reduce((sum, { share }) => sum + share, 0);
     this.#left = description.count ?? Number.POSITIVE_INFINITY;
@@ -186,8 +190,22 @@ export abstract class Stream implements EventHandler {
   setWindow(fromPs: number, untilPs: number): void {
     this.#fromPs = fromPs;
     this.#untilPs = untilPs;
+    this.#moved.setWindow(fromPs, untilPs);
     this.#busyBeforePs = this.#busyPs();
     this.#softwarePs = 0;
+  }
+
+  /** What was moved since the measurement began, of requests that began before or have not ended their part. */
+  movedUntil(untilPs: number): Moved {
+    let oldestPs = Number.POSITIVE_INFINITY;
+    let inFlightBytes = 0;
+    for (let slot = 0; slot < this.#slotCount; slot++) {
+      if (this.#isOut[slot] === 1) {
+        oldestPs = Math.min(oldestPs, this.#startedPs[slot]!);
+        inFlightBytes += this.#sizes[slot]!;
+      }
+    }
+    return this.#moved.until(untilPs, oldestPs, inFlightBytes);
   }
 
   /** No request is issued any more; those in flight end. */
@@ -229,6 +247,11 @@ export abstract class Stream implements EventHandler {
 
   protected jobOf(slot: number): number {
     return Math.floor(slot / this.#perJob);
+  }
+
+  /** Whether the next request of a mix reads. Nothing is drawn where there is no choice. */
+  protected drawsRead(readPercent: number): boolean {
+    return readPercent === 100 || (readPercent > 0 && this.random.below(100) < readPercent);
   }
 
   /** Bytes of the request that a slot has under way. */
@@ -304,6 +327,7 @@ export abstract class Stream implements EventHandler {
     this.#sizes[slot] = lengthBytes;
     this.#startedPs[slot] = nowPs;
     this.#inFlight++;
+    this.#isOut[slot] = 1;
     this.listener?.onBegan(this, slot, lengthBytes);
     if (this.#costPs === 0) {
       this.issue(slot, lengthBytes);
@@ -348,10 +372,13 @@ export abstract class Stream implements EventHandler {
     const { nowPs } = this.queue;
     const lengthBytes = this.#sizes[slot]!;
     this.#inFlight--;
+    this.#isOut[slot] = 0;
     this.bytesTotal += lengthBytes;
     this.listener?.onEnded(this, slot, lengthBytes);
+    if (lengthBytes > 0) {
+      this.#moved.ended(nowPs, this.#startedPs[slot]!, lengthBytes);
+    }
     if (nowPs >= this.#fromPs && nowPs <= this.#untilPs && lengthBytes > 0) {
-      this.bytes += lengthBytes;
       this.requests++;
       this.lastPs = nowPs;
       this.latency.record((nowPs - this.#startedPs[slot]!) / 1000);

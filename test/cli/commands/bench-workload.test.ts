@@ -77,6 +77,27 @@ describe('the workload of a lab file', () => {
     expect(await bench(COPY)).toEqual(result);
   });
 
+  it('of a mix on the memory of a card bounces as reads and writes do', async () => {
+    const path = lab(
+      'mix.yaml',
+      ...STREAMS,
+      '  - {mix: nvme0, memory: gpu0, reads: 50, block: 128K, depth: 8, pattern: sequential}',
+    );
+    const result = await bench(path);
+    expect(result.dramBytes).toBe(0);
+    expect(result.bounced.streams).toMatchObject([
+      {
+        name: 'mix-nvme0',
+        route: { kind: 'staged', text: 'nvme0 and gpu0 through system memory' },
+        failures: 0,
+      },
+    ]);
+    expect(result.bounced.streams[0].bytes).toBeGreaterThan(0);
+    // Written by the one and read by the other, whichever way a request goes.
+    expect(result.bounced.dramBytes).toBeGreaterThan(1.5 * result.bounced.streams[0].bytes);
+    expect(result.comparisons).toMatchObject([{ name: 'mix-nvme0' }]);
+  });
+
   it('of a drive and a card bounces through buffers that the card fetches from', async () => {
     const path = lab(
       'card.yaml',
@@ -173,7 +194,7 @@ describe('the workload of a lab file', () => {
     process.emit('SIGINT', 'SIGINT');
     const { status, stdout, stderr } = await running;
     expect(status).toBe(130);
-    expect(stderr).toMatch(/^peerlane: stopped; [^\n]*\[COPY_STOPPED\]\n$/);
+    expect(stderr).toMatch(/^peerlane: stopped; [^\n]*\[BENCH_STOPPED\]\n$/);
     const result = JSON.parse(stdout);
     expect(result).toMatchObject({ isComplete: false, exitStatus: 130 });
     expect(result.streams[0].requests).toBeGreaterThan(0);

@@ -1,23 +1,47 @@
 /** `peerlane predict`: figures that the simulated machine reaches, their terms, and what is said where there is no route. */
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { exampleLab } from '../lab-inputs.ts';
 import { expectRefusal } from '../refusal.ts';
 import { runCli } from '../run-cli.ts';
 
 const LAB = exampleLab('eideticom');
 
+const directory = mkdtempSync(join(tmpdir(), 'peerlane-predict-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function labFile(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+interface TermJson {
+  readonly what: string;
+  readonly kind: string;
+  readonly goodputGBs: number;
+}
+
 interface DirectionJson {
+  readonly why: string | null;
   readonly isPossible: boolean | null;
   readonly goodputGBs: number | null;
   readonly limit: string | null;
   readonly smallNs: number | null;
-  readonly terms: readonly { readonly what: string; readonly kind: string; readonly goodputGBs: number }[];
-  readonly bounced: { readonly goodputGBs: number; readonly dramGBs: number; readonly smallNs: number };
+  readonly terms: readonly TermJson[];
+  readonly bounced: {
+    readonly terms: readonly TermJson[];
+    readonly goodputGBs: number;
+    readonly dramGBs: number;
+    readonly smallNs: number;
+  };
 }
 
 async function predict(lab: string, ...args: string[]) {
   const { status, stdout, stderr } = await runCli(['lab', lab, 'predict', ...args, '--json']);
-  expect(stderr).toBe('');
+  expect(stderr.replace(/^peerlane: warning: .*$/gm, '').trim()).toBe('');
   return { status, ...(JSON.parse(stdout) as { schema: string; write: DirectionJson; read: DirectionJson }) };
 }
 
@@ -66,6 +90,92 @@ describe('peerlane predict', () => {
     expect(text).toMatchObject({ status: 1, stderr: '' });
     expect(text.stdout).toContain('RC_NOT_LISTED');
     expect(text.stdout).toMatch(/^ {2}bounced +\d+\.\d\d GB\/s; 64 B in /m);
+  });
+
+  it('lets completions with relaxed ordering go straight where requests are redirected', async () => {
+    const text = (relaxed: string) => `peerlane: lab/1
+cpu: {vendor: intel, family: 6, model: 85}
+iommu: off
+memory: 4G
+below:
+  - root-port: rp0
+    link: gen3 x16
+    max-payload: 512
+    acs: 'on'
+    below:
+      switch: sw0
+      link: gen3 x16
+      port-link: gen3 x16
+      max-payload: 512
+      acs: [RR, CR, UF]
+      below:
+        - {memory: mem0, link: gen3 x16, bars: {0: 8M}, max-payload: 512}
+        - {generic: card, link: gen3 x16, max-payload: 512, relaxed-ordering: ${relaxed}}
+`;
+    const straight = await predict(labFile('relaxed.yaml', text('yes')), 'mem0', 'card');
+    const redirected = await predict(labFile('strict.yaml', text('no')), 'mem0', 'card');
+    // D3 for 16 lanes and 512 bytes; or cut to 64 bytes behind the root complex, beside the requests and acknowledgements.
+    expect(straight.read.goodputGBs).toBeCloseTo((15.7128 * 512) / 532, 2);
+    expect(redirected.read.goodputGBs).toBeCloseTo(15.7128 / (1 + 20 / 64 + 24 / 512 + 0.0055), 1);
+    expect(straight.write.goodputGBs).toBe(redirected.write.goodputGBs);
+  });
+
+  const client = (peers: string, time: string) => `peerlane: lab/1
+cpu: {vendor: intel, family: 6, model: 198}
+iommu: off
+memory: 4G
+${time}
+host-bridges:
+  - peers: ${peers}
+    below:
+      - {root-port: rp0, link: gen4 x4, below: {memory: mem0, link: gen4 x4, bars: {0: 8M}}}
+      - {root-port: rp1, link: gen4 x4, below: {nvme: nvme0, link: gen4 x4, media: instant}}
+`;
+
+  it('goes by what the lab says of its root complex, and says so', async () => {
+    const routes = await predict(labFile('routes.yaml', client('routes', '')), 'mem0', 'nvme0');
+    expect(routes.read.goodputGBs).toBeGreaterThan(5);
+    expect(routes.read.why).toMatch(/passes peer reads: `peers: routes` of pci0000:00.*intel-client refuses/);
+    const writes = await predict(labFile('writes.yaml', client('writes-only', '')), 'mem0', 'nvme0');
+    expect(writes.write.goodputGBs).toBeGreaterThan(5);
+    expect(writes.read).toMatchObject({ isPossible: false, goodputGBs: null });
+    expect(writes.read.why).toMatch(/passes no peer reads: `peers: writes-only`/);
+    const named = await predict(
+      labFile('named.yaml', client('routes', 'time: intel-client')),
+      'mem0',
+      'nvme0',
+    );
+    expect(named.read).toMatchObject({ isPossible: false, goodputGBs: null });
+    expect(named.read.why).toMatch(/the platform intel-client that the lab names/);
+  });
+
+  it('bounced counts what the runtime takes between chunks, the link between sockets, and the same media as peer to peer', async () => {
+    const text = `peerlane: lab/1
+cpu: {vendor: amd, family: 25, model: 17, sockets: 2}
+iommu: off
+memory: [4G, 4G]
+time: {socket: 5GB/s}
+host-bridges:
+  - {numa-node: 0, below: [{root-port: rp0, link: gen4 x16, below: {gpu: gpu0, link: gen4 x16}}]}
+  - numa-node: 1
+    below:
+      - {root-port: rp1, link: gen4 x16, below: {gpu: gpu1, link: gen4 x16}}
+      - {root-port: rp2, link: gen4 x4, below: {nvme: nvme0, link: gen4 x4, cmb: 64M}}
+`;
+    const path = labFile('sockets.yaml', text);
+    const { write } = await predict(path, 'gpu0', 'gpu1');
+    const terms = write.bounced.terms;
+    expect(terms.find(({ kind }) => kind === 'socket')?.goodputGBs).toBe(5);
+    // C / (C / 5 GB/s + t_sync), by the platform.
+    expect(terms.find(({ kind }) => kind === 'software')).toMatchObject({
+      goodputGBs: expect.closeTo(2 ** 21 / (2 ** 21 / 5 + 23_500), 6),
+    });
+    expect(write.bounced.goodputGBs).toBeCloseTo(2 ** 21 / (2 ** 21 / 5 + 23_500), 6);
+    // The memory of a drive is meant, not what lies behind it.
+    const drive = await predict(path, 'nvme0', 'gpu1');
+    const media = (all: readonly { readonly kind: string }[]) => all.filter(({ kind }) => kind === 'media');
+    expect(media(drive.write.terms)).toEqual([]);
+    expect(media(drive.write.bounced.terms)).toEqual([]);
   });
 
   it('prints each formula in numbers, and check the short form', async () => {

@@ -5,15 +5,24 @@ import { parseLab } from '../../../src/lab/index.ts';
 
 /** Points that were computed in this process, in their order: depth and block of each. */
 export const computed: string[] = [];
-/** Called with each; for tests that stop in the middle. */
-export const hooks: { beforePoint: (name: string) => void } = { beforePoint: () => {} };
+/** For tests that stop, or look, in the middle: called with each point before it is computed, and half-way. */
+export const hooks: { beforePoint: (name: string) => void; halfWay: () => Promise<void> } = {
+  beforePoint: () => {},
+  halfWay: async () => {},
+};
 
-export async function runLabJob(text: string, label: string): Promise<Metrics> {
+export async function runLabJob(
+  text: string,
+  label: string,
+  onStep: (progress: number) => void,
+): Promise<Metrics> {
   const lab = parseLab(text, label);
   const title = lab.title ?? '';
   const seed = lab.seed;
   const name = `${title}/${seed}`;
   hooks.beforePoint(name);
+  onStep(0.5);
+  await hooks.halfWay();
   computed.push(name);
   if (title === 'broken') {
     throw new LabError('LAB_REFERENCE', { message: `${label}: nothing, "really"`, hint: 'another title' });

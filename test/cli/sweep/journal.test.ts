@@ -2,15 +2,20 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { Journal, sweepDigest } from '../../../src/cli/sweep/journal.ts';
+import { Journal, type SweepIdentity } from '../../../src/cli/sweep/journal.ts';
 import { parseSets } from '../../../src/cli/sweep/sets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'peerlane-journal-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const path = join(folder, 'a.journal');
-const sets = parseSets(['a=1,2', 'b=1,2']);
-const digest = sweepDigest('text', sets);
-const open = () => Journal.open(path, digest, sets, 4);
+const sweep: SweepIdentity = {
+  peerlane: '1.2.3',
+  labSchema: 'abc',
+  labText: 'text',
+  sets: parseSets(['a=1,2', 'b=1,2']),
+  points: 4,
+};
+const open = () => Journal.open(path, sweep);
 
 describe('the journal of a sweep', () => {
   beforeEach(() => rmSync(path, { force: true }));
@@ -45,20 +50,30 @@ describe('the journal of a sweep', () => {
   it('is refused for another text or other sets, and left as it is', () => {
     open().append(0, { metrics: { a: 1 } });
     const before = readFileSync(path, 'utf8');
-    for (const other of [
-      sweepDigest('other text', sets),
-      sweepDigest('text', parseSets(['a=1,2', 'b=1,3'])),
-      sweepDigest('text', parseSets(['b=1,2', 'a=1,2'])),
-    ]) {
-      expect(() => Journal.open(path, other, sets, 4)).toThrow(
+    for (const [other, says] of [
+      [{ labText: 'other text' }, 'another sweep'],
+      [{ sets: parseSets(['a=1,2', 'b=1,3']) }, 'another sweep'],
+      [{ sets: parseSets(['b=1,2', 'a=1,2']) }, 'another sweep'],
+      [{ peerlane: '1.2.4' }, 'written by peerlane 1.2.3, and this is 1.2.4'],
+      [{ labSchema: 'abd' }, 'whose lab files differ'],
+    ] as const) {
+      expect(() => Journal.open(path, { ...sweep, ...other })).toThrow(
         expect.objectContaining({
           code: 'USAGE_SWEEP_JOURNAL',
           exitStatus: 2,
+          message: expect.stringContaining(says),
           hint: expect.stringContaining('new journal'),
         }),
       );
     }
     expect(readFileSync(path, 'utf8')).toBe(before);
+  });
+
+  it('is refused when it is of a time before versions were in it', () => {
+    writeFileSync(path, '{"schema":"peerlane/sweep-journal/1","digest":"00","sets":[],"points":4}\n');
+    expect(open).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('peerlane of an unknown version') }),
+    );
   });
 
   it.each([
@@ -85,7 +100,7 @@ describe('the journal of a sweep', () => {
   });
 
   it('says which file cannot be written', () => {
-    expect(() => Journal.open(join(folder, 'none', 'a'), digest, sets, 4)).toThrow(
+    expect(() => Journal.open(join(folder, 'none', 'a'), sweep)).toThrow(
       expect.objectContaining({ code: 'HOST_WRITE_FAILED' }),
     );
     open();

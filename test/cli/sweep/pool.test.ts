@@ -24,7 +24,8 @@ writeFileSync(
   job,
   `import { threadId } from 'node:worker_threads';
 class Typed extends Error { code = 'LAB_VALUE'; hint = 'do this'; exitStatus = 2; }
-export async function runLabJob(text, label) {
+export async function runLabJob(text, label, onStep) {
+  onStep(0.5);
   if (text === 'typed') throw new Typed('no such thing in ' + label);
   if (text === 'bug') throw new TypeError('bug');
   if (text === 'crash') process.exit(1);
@@ -34,6 +35,12 @@ export async function runLabJob(text, label) {
 `,
 );
 const jobModule = pathToFileURL(job).href;
+const task = (text: string, progress = new SharedArrayBuffer(8)) => ({
+  jobModule,
+  text,
+  label: 'box.yaml',
+  progress,
+});
 
 const pools: readonly [string, () => Promise<PointPool>][] = [
   ['threads', () => threadPool(2, pathToFileURL(worker).href)],
@@ -44,7 +51,7 @@ describe.each(pools)('a pool of %s', (name, open) => {
   it('computes points, and an error of one is its result', async () => {
     const pool = await open();
     try {
-      const run = (text: string) => pool.run({ jobModule, text, label: 'box.yaml' });
+      const run = (text: string) => pool.run(task(text));
       const [first, typed, bug, last] = await Promise.all(['abc', 'typed', 'bug', 'abcd'].map(run));
       expect(first).toMatchObject({ metrics: { length: 3 } });
       expect(typed).toEqual({
@@ -60,10 +67,21 @@ describe.each(pools)('a pool of %s', (name, open) => {
     }
   });
 
+  it('tells how far a point is', async () => {
+    const pool = await open();
+    try {
+      const progress = new SharedArrayBuffer(8);
+      await pool.run(task('abc', progress));
+      expect(new Float64Array(progress)[0]).toBe(0.5);
+    } finally {
+      await pool.close();
+    }
+  });
+
   it('computes nothing after it was closed', async () => {
     const pool = await open();
     await pool.close();
-    await expect(pool.run({ jobModule, text: 'x', label: '' })).rejects.toThrow();
+    await expect(pool.run(task('x'))).rejects.toThrow();
   });
 });
 
@@ -71,10 +89,10 @@ describe('a pool of threads', () => {
   it('outlives a thread that dies: its point failed, the next is computed', async () => {
     const pool = await threadPool(1, pathToFileURL(worker).href);
     try {
-      expect(await pool.run({ jobModule, text: 'crash', label: '' })).toMatchObject({
+      expect(await pool.run(task('crash'))).toMatchObject({
         error: { code: 'HOST_WORKER_LOST' },
       });
-      expect(await pool.run({ jobModule, text: 'abc', label: '' })).toMatchObject({ metrics: { length: 3 } });
+      expect(await pool.run(task('abc'))).toMatchObject({ metrics: { length: 3 } });
     } finally {
       await pool.close();
     }
@@ -82,7 +100,7 @@ describe('a pool of threads', () => {
 
   it('ends what is under way when it is closed', async () => {
     const pool = await threadPool(1, pathToFileURL(worker).href);
-    const hanging = pool.run({ jobModule, text: 'hang', label: '' });
+    const hanging = pool.run(task('hang'));
     const ended = expect(hanging).rejects.toThrow();
     await pool.close();
     await ended;

@@ -6,7 +6,6 @@ import { PeerlaneError } from '../../../src/base/index.ts';
 import { type SweepCommandOptions, sweep } from '../../../src/cli/commands/sweep.ts';
 import type { Io } from '../../../src/cli/io.ts';
 import { ownThread } from '../../../src/cli/sweep/pool.ts';
-import { timeText } from '../../../src/cli/sweep/sweep.ts';
 import { expectRefusal } from '../refusal.ts';
 import { runCli } from '../run-cli.ts';
 import { computed, hooks } from './fake-job.ts';
@@ -48,7 +47,12 @@ interface Run {
 
 async function run(
   options: Partial<SweepCommandOptions> = {},
-  around: { readonly isTerminal?: boolean; readonly isKept?: boolean } = {},
+  around: {
+    readonly isTerminal?: boolean;
+    readonly isKept?: boolean;
+    readonly nowNs?: () => number;
+    readonly onErr?: () => void;
+  } = {},
 ): Promise<Run> {
   let stdout = '';
   let stderr = '';
@@ -58,6 +62,7 @@ async function run(
     },
     err: (text) => {
       stderr += text;
+      around.onErr?.();
     },
     outIsTerminal: false,
     errIsTerminal: around.isTerminal === true,
@@ -67,6 +72,7 @@ async function run(
   const status = await sweep(
     LAB,
     {
+      version: '0.0.0-test',
       set: SETS,
       metric: 'goodputGBs',
       output: [],
@@ -74,7 +80,11 @@ async function run(
       ...options,
     },
     io,
-    { openPool: async () => ownThread(), jobModule },
+    {
+      openPool: async () => ownThread(),
+      jobModule,
+      ...(around.nowNs === undefined ? {} : { nowNs: around.nowNs }),
+    },
   );
   return { status, stdout, stderr };
 }
@@ -87,6 +97,7 @@ beforeEach(() => {
   rmSync(JOURNAL, { force: true });
   computed.length = 0;
   hooks.beforePoint = () => {};
+  hooks.halfWay = async () => {};
 });
 
 describe('a sweep', () => {
@@ -168,9 +179,30 @@ describe('a sweep', () => {
   });
 
   it('is told of on a terminal while it runs, with the time that is left', async () => {
-    const { stderr } = await run({}, { isTerminal: true });
-    expect(stderr).toMatch(/1 of 6 points, about \d+ s left/);
-    expect([0.2, 59, 200, 7500].map(timeText)).toEqual(['1 s', '59 s', '3 min 20 s', '2 h 5 min']);
+    let now = 0;
+    hooks.beforePoint = () => {
+      now += 2e9;
+    };
+    const { stderr } = await run({}, { isTerminal: true, nowNs: () => now });
+    expect(stderr).toContain('1 of 6 points, 16 %, 10 s left');
+    expect(stderr).toContain('5 of 6 points, 83 %, 2 s left');
+    expect(stderr).not.toContain('takes about');
+  });
+
+  it('says so once when it takes more than a minute, before its first point is done', async () => {
+    let now = 0;
+    let isTold = (): void => {};
+    const told = new Promise<void>((resolve) => {
+      isTold = resolve;
+    });
+    hooks.beforePoint = () => {
+      now += 20e9;
+    };
+    hooks.halfWay = () => told;
+    const { stderr } = await run({}, { nowNs: () => now, onErr: isTold });
+    expect(stderr).toBe(
+      "peerlane: this sweep takes about 4 min of this computer's time; Ctrl-C prints what is known by then, and the same command goes on from there\n",
+    );
   });
 });
 
@@ -191,6 +223,22 @@ describe('a sweep of a workload that really runs', () => {
     expect(points[0]!.metrics['latency.p99Ns']).toBeGreaterThan(0);
     rmSync(join(folder, 'real.journal'));
     expect((await runCli([...args, '--resume', join(folder, 'real.journal')])).stdout).toBe(first.stdout);
+  });
+});
+
+describe('the engine of a sweep', () => {
+  it('is the one that bench would take: flows where every request is large, packets else, and what the lab says', async () => {
+    const engines = async (...sets: string[]): Promise<string[]> => {
+      const args = ['sweep', LAB, ...sets.flatMap((set) => ['--set', set]), '--json', '--resume', ENGINES];
+      const { points } = JSON.parse((await runCli(args)).stdout) as {
+        points: { metrics: { engine: string } }[];
+      };
+      rmSync(ENGINES);
+      return points.map(({ metrics }) => metrics.engine);
+    };
+    const ENGINES = join(folder, 'engines.journal');
+    expect(await engines('r0.block=4K,64K')).toEqual(['tlp', 'flow']);
+    expect(await engines('r0.block=4K,64K', 'time.engine=tlp,flow')).toEqual(['tlp', 'flow', 'tlp', 'flow']);
   });
 });
 
@@ -272,10 +320,52 @@ describe('mistakes are told before anything runs', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  it.each([
+    [
+      'a value alone',
+      ['nvme0.link=gen3 x4,gen3 x3'],
+      /^peerlane: --set nvme0\.link=gen3 x3: .*'gen3 x3'/,
+      'LAB_VALUE',
+    ],
+    ['the first value of two sets', ['seed=1', 'r0.depth=0'], /^peerlane: --set r0\.depth=0: /, 'LAB_VALUE'],
+    [
+      'a path',
+      ['nvme0.lnk=gen3 x4'],
+      /^peerlane: --set nvme0\.lnk=gen3 x4: .*leads nowhere/,
+      'LAB_UNKNOWN_PATH',
+    ],
+    ['a list that does not end', ['r0.block=[4K'], /^peerlane: --set r0\.block=\[4K: /, 'LAB_SYNTAX'],
+    [
+      'two values that do not go together',
+      ['nvme0.namespaces=1M,1G', 'r0.area=1M,512M'],
+      /^peerlane: --set nvme0\.namespaces=1M --set r0\.area=512M: /,
+      'LAB_STREAM',
+    ],
+  ])('%s is told as what was typed, not as a line that nobody wrote', async (_name, sets, says, code) => {
+    const line = await expectRefusal(['sweep', LAB, ...sets.flatMap((set) => ['--set', set])], `[${code}]`);
+    expect(line).toMatch(says);
+    expect(line).not.toMatch(/box\.yaml|line \d|:\d+:\d/);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('a point that fails while it runs says what is wrong without a line', async () => {
+    // Each value goes with the first of the others, so nothing is wrong before it runs.
+    const result = await runCli(
+      ['sweep', LAB, '--set', 'nvme0.namespaces=1G,1M', '--set', 'r0.area=1M,512M', '--json'].concat([
+        '--resume',
+        join(folder, 'late.journal'),
+      ]),
+    );
+    expect(result.status).toBe(3);
+    const { points } = JSON.parse(result.stdout) as { points: { error: { message: string } | null }[] };
+    expect(points.map(({ error }) => error === null)).toEqual([true, true, true, false]);
+    expect(points[3]!.error!.message).not.toMatch(/box\.yaml/);
+  });
+
   it('a lab without a workload', async () => {
     const bare = join(folder, 'bare.yaml');
     writeFileSync(bare, TEXT.slice(0, TEXT.indexOf('workload:')));
-    await expectRefusal(['sweep', bare, '--set', 'seed=1,2'], 'no workload', 'LAB_STREAM');
+    await expectRefusal(['sweep', bare, '--set', 'seed=1,2'], 'no `workload`', '[LAB_NO_WORKLOAD]');
   });
 
   it('has a help that teaches', async () => {

@@ -14,6 +14,48 @@ describe('a fault plan', () => {
     expect(plan.isEmpty).toBe(true);
   });
 
+  it('asks no rule before it is due, tells who acts, and forgets what is taken back', () => {
+    let isDue = false;
+    const acted: string[] = [];
+    const rule = {
+      action: { kind: 'drop' },
+      skip: 1,
+      isDue: () => isDue,
+      onAct: () => acted.push('rule'),
+    } as const;
+    const media = { nsid: 1, slba: 0, blocks: 8, isDue: () => isDue, onAct: () => acted.push('media') };
+    const plan = new FaultPlan().add(rule).addMedia(media);
+    const ask = () => plan.forCommand(1, 2, 1)?.kind ?? null;
+    expect([ask(), ask(), plan.forMedia(1, 0, 1, false)]).toEqual([null, null, 0]);
+    isDue = true;
+    expect([ask(), ask(), ask()]).toEqual([null, 'drop', null]);
+    expect(plan.forMedia(1, 0, 1, false)).toBe(NVME_STATUS.UNRECOVERED_READ_ERROR);
+    expect(acted).toEqual(['rule', 'media']);
+    plan.removeMedia(media);
+    expect(plan.isMediaSound).toBe(true);
+    plan.add(rule);
+    expect(plan.isEmpty).toBe(false);
+    plan.remove(rule);
+    plan.remove(rule);
+    expect(plan.isEmpty).toBe(true);
+  });
+
+  it('leaves a command alone that somebody only waits for', () => {
+    let count = 0;
+    const faults = new FaultPlan().add({
+      queue: 1,
+      action: { kind: 'none' },
+      onAct: () => {
+        count++;
+      },
+    });
+    const host = new BenchHost(new NvmeController({ namespaces: [{ sizeBlocks: 1024 }] }, { faults }));
+    host.enable();
+    host.createQueue(1);
+    const read = { opcode: NVM_OPCODE.READ, nsid: 1, prp1: host.alloc(4096), cdw12: 7 };
+    expect([host.execute(1, read).status, host.execute(1, read).status, count]).toEqual([0, 0, 1]);
+  });
+
   it('draws the same from the same seed', () => {
     const draw = (seed: number): string => {
       const plan = new FaultPlan(seed).add({

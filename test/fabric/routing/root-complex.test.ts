@@ -12,6 +12,7 @@ import {
   port,
   setAcs,
   TestEndpoint,
+  type TestFabric,
   WINDOW_START,
   write16,
   write32,
@@ -51,7 +52,7 @@ class TestTranslator implements Translator {
 }
 
 interface Built {
-  readonly fabric: Fabric;
+  readonly fabric: TestFabric;
   readonly a: TestEndpoint;
   readonly b: TestEndpoint;
   readonly ports: readonly FabricFunction[];

@@ -269,3 +269,138 @@ describe('what a stage keeps', () => {
     expect(engine.tagsUsed(7)).toBe(0);
   });
 });
+
+describe('virtual output queues', () => {
+  const speed = GEN3_X8;
+  const slow = { speedGTs: 2.5, width: 1 };
+  const credits = { dllp: 'none', credits: postedCredits(128, 2048), creditReturnPs: 61_000 } as const;
+
+  it('a blocked egress does not block others', () => {
+    const { queue, engine, net } = setUp();
+    const [shared, exit, free] = [
+      makeLink(net, speed, 'shared', credits),
+      makeLink(net, slow, 'slow', credits),
+      makeLink(net, speed, 'free', credits),
+    ];
+    const streams = [exit, free].map(
+      (link, source) =>
+        new Stream(engine, queue, writePath([shared.up, link.down], { source }), {
+          lengthBytes: 16_384,
+          count: source === 0 ? 100 : 2000,
+          depth: 64,
+        }),
+    );
+    queue.runUntilIdle(1e6);
+    const [blocked, other] = streams.map(({ bytes, lastPs }) => (bytes / lastPs) * 1000);
+    expect(blocked! / ((0.25 * 256) / 280)).toBeGreaterThan(0.98);
+    expect(other! / 7.183028).toBeGreaterThan(0.95);
+  });
+
+  it('nor does one that is blocked two switches further on', () => {
+    const { queue, engine, net } = setUp();
+    const first = makeLink(net, speed, 'first', credits);
+    const second = makeLink(net, speed, 'second', credits);
+    const exits = [makeLink(net, slow, 'slow', credits), makeLink(net, speed, 'free', credits)];
+    const streams = exits.map(
+      (link, source) =>
+        new Stream(engine, queue, writePath([first.up, second.down, link.down], { source }), {
+          lengthBytes: 16_384,
+          count: source === 0 ? 100 : 2000,
+          depth: 64,
+        }),
+    );
+    queue.runUntilIdle(1e6);
+    expect(((streams[1]!.bytes / streams[1]!.lastPs) * 1000) / 7.183028).toBeGreaterThan(0.95);
+  });
+
+  it('keep what is on a long way to a slower stage from throttling it', () => {
+    const few = { headers: [32, 32, 32], data: [2048, 2048, 2048] } as const;
+    const got = goodput((net) => {
+      const socket = net.add({
+        kind: 'socket',
+        name: 'socket',
+        occupancyPsPerByte: 1000 / 30,
+        latencyPsPerByte: 0,
+        credits: few,
+      });
+      const link = makeLink(net, GEN3_X8, 'link', NO_ACKS);
+      return writePath([socket, link.down], {
+        source: 1,
+        requestBytes: 64,
+        delaysPs: [165_000, 61_000],
+      });
+    }, 65_536);
+    expect(Math.abs(got / ((7.183028 * 280) / 256 / (88 / 64)) - 1)).toBeLessThan(0.01);
+  });
+
+  it('the credits of a link are those of all who use it', () => {
+    const { queue, engine, net } = setUp();
+    const few = { dllp: 'none', credits: postedCredits(16, 64), creditReturnPs: 400_000 - 111_000 } as const;
+    const shared = makeLink(net, GEN4_X16, 'shared', few);
+    const streams = [0, 1].map((source) => {
+      const exit = makeLink(net, GEN4_X16, `exit ${source}`, NO_ACKS);
+      return new Stream(engine, queue, writePath([shared.up, exit.down], { source }), {
+        lengthBytes: 16_384,
+        count: 300,
+        depth: 8,
+      });
+    });
+    queue.runUntilIdle();
+    const sum = streams.reduce((gbs, { bytes, lastPs }) => gbs + (bytes / lastPs) * 1000, 0);
+    // K1: four packets of 256 bytes in 400 ns.
+    expect(Math.abs(sum / 2.56 - 1)).toBeLessThan(0.02);
+    expect(shared.up.creditStallPs / queue.nowPs).toBeGreaterThan(0.5);
+  });
+
+  it('a control write passes no data that came through the same ingress before it', () => {
+    const { queue, engine, net } = setUp();
+    const up = makeLink(net, speed, 'up', credits);
+    const exit = makeLink(net, slow, 'slow', credits);
+    const data = writePath([up.up, exit.down], { source: 1 });
+    const control = writePath([up.up, exit.down], { source: 1 });
+    const order: string[] = [];
+    const sink = (name: string): ProgressSink => ({
+      onProgress: (progress) => {
+        if (progress === PROGRESS.ARRIVED) {
+          order.push(name);
+        }
+      },
+    });
+    engine.send(data, 0, 1024, false, sink('data'), 0);
+    // Once all of it waits behind the slow exit.
+    queue.at(
+      2_000_000,
+      { onEvent: () => void engine.send(control, 1 << 20, 16, true, sink('control'), 0) },
+      0,
+      0,
+    );
+    queue.runUntilIdle();
+    expect(order).toEqual(['data', 'control']);
+  });
+});
+
+describe('tags of a source', () => {
+  it('are divided evenly among the paths that it reads over', () => {
+    const alone = (tags: number): number =>
+      goodput(
+        (net) => {
+          const a = makeLink(net, GEN3_X8, 'a', NO_ACKS);
+          return readPath([a.up], [a.down], { source: 1, tags, access: { latencyPs: 2e6 } });
+        },
+        4096,
+        { count: 1000 },
+      );
+    const { queue, engine, net } = setUp();
+    const a = makeLink(net, GEN3_X8, 'a', NO_ACKS);
+    const fast = readPath([a.up], [a.down], { source: 1, tags: 16, access: { latencyPs: 2e6 } });
+    const slow = readPath([a.up], [a.down], { source: 1, tags: 16, access: { latencyPs: 4e7 } });
+    const streams = [fast, slow].map(
+      (path, index) =>
+        new Stream(engine, queue, path, { lengthBytes: 4096, count: index === 0 ? 2000 : 200, depth: 32 }),
+    );
+    queue.runUntilIdle();
+    const [first] = streams.map(({ bytes, lastPs }) => (bytes / lastPs) * 1000);
+    expect(Math.abs(first! / alone(8) - 1)).toBeLessThan(0.02);
+    expect(engine.tagsUsed(1)).toBe(0);
+  });
+});

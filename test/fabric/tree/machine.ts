@@ -162,13 +162,17 @@ export interface MachineOptions {
   readonly jitterSeed?: number;
 }
 
-export function machine(options: MachineOptions = {}): Fabric {
+/** A fabric whose memory is its own. */
+export type TestFabric = Fabric & { readonly dram: Dram };
+
+export function machine(options: MachineOptions = {}): TestFabric {
   const queue = new EventQueue({
     turn: noTurn,
     ...(options.jitterSeed === undefined ? {} : { jitter: { seed: options.jitterSeed, jitterPs: 1000 } }),
   });
   const dram = new Dram([{ numaNode: 0, start: DRAM_START, lengthBytes: DRAM_BYTES }]);
-  return new Fabric({ queue, dram, translator: options.translator ?? null });
+  // It has the memory that it was given.
+  return new Fabric({ queue, dram, translator: options.translator ?? null }) as TestFabric;
 }
 
 export function hostBridge(

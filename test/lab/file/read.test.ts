@@ -37,7 +37,7 @@ describe('defaults', () => {
       sockets: 1,
       architecture: 'x86',
     });
-    expect(file.iommu).toEqual({ mode: 'off', vendor: 'intel', pageBytes: 4096 });
+    expect(file.iommu).toEqual({ mode: 'off', vendor: 'intel', pageBytes: 4096, hasAts: true });
     expect(file.memory).toEqual([{ sizeBytes: 16 * 2 ** 30 }]);
     expect(file.hostBridges).toHaveLength(1);
     expect(file.hostBridges[0]).toMatchObject({
@@ -364,13 +364,12 @@ describe('problems', () => {
       /seed: a value is missing: whole number/,
     ],
     ['a list for a word', 'peerlane: lab/1\nseed: [1]', 'LAB_VALUE', '2:7', /one value is expected/],
-    ['a word of later', 'peerlane: lab/1\nfaults: {}', 'LAB_RESERVED', '2:1', /later version/],
     [
       'faults of a drive',
       'peerlane: lab/1\nbelow: [{nvme: a, faults: []}]',
-      'LAB_RESERVED',
-      '2:27',
-      /faults/,
+      'LAB_UNKNOWN_KEY',
+      '2:19',
+      /unknown key 'faults'/,
     ],
     [
       'a switch on conventional PCI',

@@ -133,6 +133,7 @@ export function recordedState(machine: Machine, addressOffset = 0): SysfsState {
           ? 'passthrough'
           : 'translated',
       vendor: 'intel',
+      hasAts: true,
       pageBytes: 4096,
     },
     vmds: machine.hostBridges.flatMap(({ domain, behind }) =>

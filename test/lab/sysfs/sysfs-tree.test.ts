@@ -106,7 +106,7 @@ function stateOf(side: FakeSide, more: Partial<SysfsState> = {}): SysfsState {
       sockets: 2,
       architecture: 'x86',
     },
-    iommu: { mode: 'translated', vendor: 'intel', pageBytes: 4096 },
+    iommu: { mode: 'translated', vendor: 'intel', pageBytes: 4096, hasAts: true },
     vmds: [{ domain: 0x10000, endpoint: bdf('00:0e.0') }],
     functions: new Map(),
     resources: measureResources(side),
@@ -266,7 +266,7 @@ describe('sysfsTree', () => {
     ['off', 'off', undefined],
     ['passthrough', 'passthrough', 'amd'],
   ] as const)('an IOMMU that is %s', (mode, expected, driver) => {
-    const iommu = { mode, vendor: 'amd', pageBytes: 4096 } as const;
+    const iommu = { mode, vendor: 'amd', pageBytes: 4096, hasAts: true } as const;
     const read = readSysfs(sysfsTree(stateOf(machine(), { iommu })), { kind: 'archive' });
     expect(read.iommu).toEqual({ mode: expected, driver });
     expect(read.functions.every((fn) => (fn.iommuGroup === null) === (mode === 'off'))).toBe(true);

@@ -61,6 +61,7 @@ describe('tags of the packet engine', () => {
     const sources = new Map<number, number>();
     machine.fabric.inFlight.transport!.listener = {
       onSent: (request, path) => sources.set(request, path.source),
+      onMessage: () => {},
     };
     const left = new Map<string, number>();
     let tagMax = 0;

@@ -131,6 +131,44 @@ workload:
   });
 });
 
+describe('goodput', () => {
+  const large = (block: string, duration: string) => `${HEAD}cpu: intel
+below:
+  - switch: sw0
+    link: gen3 x16
+    port-link: gen3 x16
+    below:
+      - generic: card
+        link: gen1 x1
+      - memory: mem0
+        link: gen3 x16
+        bars: {0: 16M}
+workload:
+  duration: ${duration}
+  warm-up: 1ms
+  streams:
+    - {dma-write: card, to: mem0, block: ${block}, depth: 4, area: 8M}
+`;
+
+  it('counts what moved in the measured time, not the requests that happened to end in it', async () => {
+    // W15's link, a lane of it: 0.21 GB/s; a request of 256 KiB takes 1.25 ms of it.
+    for (const duration of ['4ms', '4500us', '5ms', '5500us']) {
+      const report = await runLab(large('256K', duration));
+      const [stream] = report.streams;
+      const link = report.links.find(({ to }) => to === 'card')!;
+      expect(stream!.goodputGBs / link.up.goodputGBs).toBeCloseTo(1, 2);
+      expect(stream!.goodputGBs).toBeLessThanOrEqual(0.2494);
+      expect(stream!.isCoarse).toBe(true);
+    }
+  });
+
+  it('says where few requests ended, and does not where many did', async () => {
+    expect((await runLab(large('4K', '2ms'))).streams[0]!.isCoarse).toBe(false);
+    const none = (await runLab(large('8M', '1ms'))).streams[0]!;
+    expect(none).toMatchObject({ requests: 0, isCoarse: true });
+  });
+});
+
 describe('pacing', () => {
   it('keeps to a rate, a duty cycle, a start and a stop', async () => {
     const report = await runLab(
@@ -291,6 +329,31 @@ workload:
       code: 'LAB_STREAM',
       exitStatus: 2,
       message: expect.stringContaining('stream read-nvme1 cannot be set up'),
+    });
+  });
+
+  it('is told with its place in the file, and what the file can do: a BAR that no kernel takes as peer memory', async () => {
+    const text = `${HEAD}kernel: 6.1
+below:
+  - generic: engine
+    link: gen3 x8
+  - generic: mem0
+    link: gen3 x8
+    bars: {0: 1M}
+workload:
+  duration: 100us
+  streams:
+    - dma-write: engine
+      to: host
+    - dma-read: engine
+      from: mem0
+`;
+    await expect(runLab(text)).rejects.toMatchObject({
+      code: 'LAB_STREAM',
+      exitStatus: 2,
+      message: expect.stringMatching(/^test\.yaml:17:7: stream dma-read-engine .*P2P_REGION_ALIGNMENT/),
+      hint: expect.stringContaining('2M or more'),
+      detail: expect.objectContaining({ line: 17, column: 7 }),
     });
   });
 

@@ -50,6 +50,11 @@ export class QueueEngine implements EventHandler, PositionTarget, DispatchTarget
   readonly submissions: (SubmissionQueue | null)[];
   readonly completions: (CompletionQueue | null)[];
   readonly #doorbells: Doorbells;
+  /**
+   * Asked after each command, while completions wait for the end of their run: true has them written at once. For who works
+   * by the clock on the wall, so that a host takes the first while the rest is under way. Null: never.
+   */
+  isFlushDue: (() => boolean) | null = null;
   /** Commands of one queue's turn; FETCH_ENTRIES_MAX or more is no limit. */
   burst = FETCH_ENTRIES_MAX;
   /** For people. */
@@ -489,6 +494,9 @@ export class QueueEngine implements EventHandler, PositionTarget, DispatchTarget
       this.counts.commands++;
       this.#doorbells.listener?.onFetched(command);
       this.#dispatcher.start(queue, command);
+      if (this.isFlushDue?.() === true) {
+        this.#flush();
+      }
       if (!this.#isRunning) {
         return;
       }

@@ -8,4 +8,4 @@
  */
 export { AdminDelay } from './admin-delay.ts';
 export { MEDIA_PARTS, type MediaPart, MediaTiming, type MediaUtilisation } from './media-timing.ts';
-export { INSTANT_MEDIA, type MediaTimingOptions } from './options.ts';
+export type { MediaTimingOptions } from './options.ts';

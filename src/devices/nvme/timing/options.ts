@@ -51,9 +51,6 @@ export interface MediaTimingOptions {
   readonly piecesMax?: number;
 }
 
-/** Takes no time. */
-export const INSTANT_MEDIA: MediaTimingOptions = {};
-
 /** Nothing missing, and as the model works with it: picoseconds a byte and picoseconds a command. */
 export interface ResolvedMediaTiming {
   readonly readPsPerByte: number;

@@ -482,3 +482,26 @@ describe('errors on purpose', () => {
     expect(host.read(0x1c)).toBe(0);
   });
 });
+
+describe('completions of a long run', () => {
+  it('are written together, or one by one where somebody says that it is time', () => {
+    const interruptsOf = (isFlushDue: (() => boolean) | null): number => {
+      const { host, model } = rig();
+      host.enable();
+      host.createQueue(1, 64);
+      model.engine.isFlushDue = isFlushDue;
+      for (let i = 0; i < 12; i++) {
+        host.push(1, { opcode: 2, cdw10: i });
+      }
+      const before = model.interrupts.sentCount;
+      host.ring(1);
+      host.run();
+      expect(host.reap(1)).toHaveLength(12);
+      return model.interrupts.sentCount - before;
+    };
+    expect(interruptsOf(null)).toBe(1);
+    expect(interruptsOf(() => true)).toBe(12);
+    let asked = 0;
+    expect(interruptsOf(() => ++asked % 4 === 0)).toBe(3);
+  });
+});
