@@ -16,6 +16,7 @@ export const importTable = {
   drivers: ['base', 'spec', 'access', 'p2pdma', 'mm'],
   orchestrators: ['base', 'spec', 'access', 'p2pdma', 'mm', 'drivers'],
   linux: ['base', 'spec', 'access', 'topology', 'p2pdma', 'host'],
+  serve: ['base', 'spec', 'access', 'topology', 'fabric', 'drivers', 'orchestrators', 'host'],
   lab: [
     'base',
     'spec',
@@ -38,4 +39,4 @@ export const importTable = {
 export const hostFolders = ['host', 'linux', 'serve', 'cli'];
 
 // Faces that may be imported without going through the folder's own index.ts, because they are faces themselves.
-export const subFaces = ['spec/pci', 'spec/pcie', 'spec/nvme'];
+export const subFaces = ['spec/pci', 'spec/pcie', 'spec/nvme', 'spec/nvmeof', 'spec/rdma', 'spec/vfio-user'];

@@ -25,9 +25,9 @@ describe('codes that scripts depend on', () => {
   const text = sources();
 
   it('has every error code of the source in docs/errors.md, and no other', () => {
-    const used = [...text.matchAll(/'((?:INPUT|FIO|LAB|TOPO|P2P|COPY|HOST|FABRIC|USAGE)_[A-Z0-9_]+)'/g)].map(
-      (match) => match[1]!,
-    );
+    const used = [
+      ...text.matchAll(/'((?:INPUT|FIO|LAB|TOPO|P2P|COPY|BENCH|HOST|FABRIC|SERVE|USAGE)_[A-Z0-9_]+)'/g),
+    ].map((match) => match[1]!);
     // Prefixes that other names share: only where an error is made of them.
     const thrown = [...text.matchAll(/new \w+Error\(\s*'((?:DMA|NVME|DEVICE|IOPMEM)_[A-Z0-9_]+)'/g)].map(
       (match) => match[1]!,
