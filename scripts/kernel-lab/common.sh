@@ -61,3 +61,39 @@ prepare_lab_apt() {
   printf 'deb %s%s trixie-backports main\n' "$option" "$mirror" > "$lab_cache/apt/sources.list"
   lab_apt apt-get update > "$lab_cache/apt/update.log" 2>&1 && ! grep -qE '^(E|Err|W: Failed)' "$lab_cache/apt/update.log"
 }
+
+# A trixie system below the cache, for what the machine's own release is too old for. It is taken to be complete where it exists.
+lab_chroot="$lab_cache/chroot/trixie"
+
+make_chroot() {
+  local mirror
+  mirror="$(debian_mirror)"
+  [ -n "$mirror" ] || fail "$no_mirror"
+  rm -rf "$lab_chroot.part"
+  mkdir -p "$(dirname "$lab_chroot")"
+  debootstrap --variant=minbase --include=gcc,make trixie "$lab_chroot.part" "$mirror" > "$lab_cache/debootstrap.log" 2>&1 ||
+    fail "debootstrap failed: $(tail -n 1 "$lab_cache/debootstrap.log")"
+  printf 'deb %s trixie-backports main\n' "$mirror" > "$lab_chroot.part/etc/apt/sources.list.d/backports.list"
+  # The chroot can be made again; waiting for the disk after each package doubles the time.
+  echo force-unsafe-io > "$lab_chroot.part/etc/dpkg/dpkg.cfg.d/unsafe-io"
+  mv "$lab_chroot.part" "$lab_chroot"
+}
+
+# In a mount namespace of its own, so that /proc is gone with the command, whatever happens to it.
+in_chroot() {
+  unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$lab_chroot" "$@" < /dev/null
+}
+
+# Packages into the chroot, with what apt says in a log: `install_in_chroot LOG apt-get-install-arguments...`
+install_in_chroot() {
+  local log="$1"
+  shift
+  # The machine's settings for apt (proxies, dates of a snapshot archive) hold inside too.
+  apt-config dump 2> /dev/null | grep -E '^Acquire::(http|https|Check-|Retries)' > "$lab_chroot/etc/apt/apt.conf.d/90host" || true
+  # An installation that was interrupted is ended first.
+  in_chroot dpkg --configure -a > "$log" 2>&1 && in_chroot apt-get -q update >> "$log" 2>&1 &&
+    in_chroot env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@" >> "$log" 2>&1
+}
+
+# What apt complained about, in one line.
+apt_complaint() { grep -m1 '^E:' "$1" || tail -n 1 "$1"; }

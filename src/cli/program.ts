@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { PeerlaneError, UsageError } from '../base/index.ts';
 import { machineOptions } from './arguments.ts';
 import type { Definitions } from './definitions/definitions.ts';
+import { defineGuests } from './definitions/guests.ts';
 import { defineLab } from './definitions/lab.ts';
 import { defineP2pCopy } from './definitions/p2pcopy.ts';
 import { defineReading } from './definitions/reading.ts';
@@ -95,6 +96,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
   const definitions: Definitions = {
     program,
     io,
+    version,
     done,
     merged: (options) => ({ ...program.opts(), ...options }),
     withoutMachine: (command, why) => {
@@ -114,6 +116,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
   defineTransfer(definitions);
   defineP2pCopy(definitions);
   defineLab(definitions);
+  defineGuests(definitions);
   defineReproduce(definitions);
   defineSweep(definitions);
   return program;

@@ -7,6 +7,8 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PeerlaneError } from '../../src/base/index.ts';
+import { findQemu } from '../../src/cli/qemu/find-qemu.ts';
 
 export interface Lab {
   /** `7.2.12+deb13-amd64`, as `uname -r` prints it. */
@@ -56,6 +58,22 @@ export function verdictLabAvailable(): LabAvailability {
     throw new Error(`the kernel oracle is required here, but ${why}`);
   }
   return { ok: false, why };
+}
+
+/** As `verdictLabAvailable`, with a QEMU that takes devices over vfio-user. */
+export function vfioUserLabAvailable(): LabAvailability {
+  const found = verdictLabAvailable();
+  if (!found.ok) {
+    return found;
+  }
+  try {
+    return { ok: true, lab: { ...found.lab, qemu: findQemu().path } };
+  } catch (error) {
+    if (!(error instanceof PeerlaneError) || process.env.PEERLANE_ORACLE === 'required') {
+      throw error;
+    }
+    return { ok: false, why: `${error.message}; ${prepareHint}` };
+  }
 }
 
 function findLab(): LabAvailability {

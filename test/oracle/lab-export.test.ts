@@ -5,12 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type LabFile, parseLab } from '../../src/lab/file/index.ts';
+import { parseLab } from '../../src/lab/file/index.ts';
 import { LabMachine } from '../../src/lab/machine/index.ts';
 import { asExported, qemuCommand } from '../../src/lab/qemu/index.ts';
-import { type Machine, type MachineFunction, MachineIndex } from '../../src/topology/index.ts';
+import { MachineIndex } from '../../src/topology/index.ts';
 import { verdictLabAvailable } from './cache.ts';
 import { compareCase, compareMachine, machineOf } from './compare.ts';
+import { byAddress, factsOf, isOfLab, withKernel, withoutLaboratory } from './exported-facts.ts';
 import type { CpuModel } from './machines.ts';
 import { bootAndRun } from './vm.ts';
 
@@ -65,9 +66,6 @@ const labs: readonly (readonly [name: string, text: string])[] = [
   ['many shapes', MANY_SHAPES],
 ];
 
-/** The shared folders of the laboratory, at fixed places on the root bus. */
-const LABORATORY = ['0000:00:1d.0', '0000:00:1e.0'];
-
 const script = `
 insmod $LAB/peerlane_verdicts.ko acs_seed=0 acs_percent=0 || exit 1
 cat /proc/peerlane_verdicts > $LAB/out/verdicts.tsv || exit 1
@@ -118,38 +116,3 @@ describe.skipIf(!found.ok)(`labs in QEMU${found.ok ? '' : `: ${found.why}`}`, ()
     expect(compareMachine(index, altered).differences).toHaveLength(1);
   });
 });
-
-function withKernel(lab: LabFile, release: string): LabFile {
-  return { ...lab, kernel: { ...lab.kernel, release } };
-}
-
-function isOfLab(fn: MachineFunction): boolean {
-  return !LABORATORY.includes(fn.bdf);
-}
-
-/** What the export promises. That a function is conventional a lab cannot say. */
-function factsOf(fn: Machine['functions'][number]) {
-  const { bdf, parent, vendorId, deviceId, classCode, headerType, hostBridge } = fn;
-  return {
-    bdf: bdf as string,
-    parent,
-    hostBridge,
-    id: [vendorId, deviceId].map((id) => id?.toString(16)).join(':'),
-    classCode: classCode?.toString(16),
-    headerType,
-    acs: fn.acs == null ? null : { capability: fn.acs.capability & 0x7f, control: fn.acs.control },
-    bars:
-      headerType === 1 ? null : fn.bars?.filter(({ index }) => index < 6).map(({ start: _, ...bar }) => bar),
-  };
-}
-
-function byAddress(a: { readonly bdf: string }, b: { readonly bdf: string }): number {
-  return a.bdf < b.bdf ? -1 : a.bdf > b.bdf ? 1 : 0;
-}
-
-function withoutLaboratory(tsv: string): string {
-  return tsv
-    .split('\n')
-    .filter((line) => !line.split('\t').some((cell) => LABORATORY.includes(cell)))
-    .join('\n');
-}

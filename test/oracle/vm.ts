@@ -43,6 +43,22 @@ export interface BootOptions {
   readonly memoryMb?: number;
   /** Ends a machine that hangs; not a measure of anything. Default three minutes. */
   readonly hangLimitMs?: number;
+  /** Value of `-M`. Default `q35`. */
+  readonly machineType?: string;
+  /** A reboot starts the script again; otherwise it is the end of the machine. */
+  readonly canReboot?: boolean;
+  /** What the test does while the machine runs. When it fails, the machine is stopped and the boot fails with it. */
+  readonly during?: (running: RunningMachine) => Promise<void>;
+}
+
+/** A machine as seen from outside, for as long as it runs. */
+export interface RunningMachine {
+  /** `$LAB` of the guest. */
+  readonly sharePath: string;
+  /** Socket of QEMU's machine protocol. */
+  readonly qmpPath: string;
+  /** Aborted when QEMU is gone. */
+  readonly ended: AbortSignal;
 }
 
 export interface BootResult {
@@ -94,11 +110,17 @@ export async function bootAndRun(options: BootOptions): Promise<BootResult> {
     writeFileSync(join(share, 'drives'), driveIds.map((id) => `${id}\n`).join(''));
     const consolePath = join(folder, 'console');
     const errorPath = join(folder, 'qemu-stderr');
+    const qmpPath = join(folder, 'qmp');
+    const args = qemuArguments(options, share, consolePath);
+    if (options.during !== undefined) {
+      args.push('-qmp', `unix:${qmpPath},server=on,wait=off`);
+    }
     const ended = await runQemu(
       options.lab.qemu,
-      qemuArguments(options, share, consolePath),
+      args,
       errorPath,
       options.hangLimitMs ?? defaultHangLimitMs,
+      (ended) => options.during?.({ sharePath: share, qmpPath, ended }),
     );
     const console = existsSync(consolePath) ? readFileSync(consolePath, 'latin1') : '';
     if (!existsSync(join(share, 'status'))) {
@@ -127,12 +149,19 @@ function qemuArguments(options: BootOptions, share: string, consolePath: string)
   const { lab, machine } = options;
   // Mitigations guard against nobody here and cost an emulated CPU time.
   const append = ['console=ttyS0', 'panic=-1', 'quiet', 'loglevel=4', 'mitigations=off', ...machine.append];
-  const args = ['-M', 'q35', '-accel', process.env.PEERLANE_ACCEL ?? 'tcg', '-cpu', machine.cpu];
+  const args = [
+    '-M',
+    options.machineType ?? 'q35',
+    '-accel',
+    process.env.PEERLANE_ACCEL ?? 'tcg',
+    '-cpu',
+    machine.cpu,
+  ];
   args.push('-m', String(options.memoryMb ?? machine.memoryMb ?? (options.hostRoot === true ? 2048 : 768)));
   args.push(
     '-nodefaults',
     '-no-user-config',
-    '-no-reboot',
+    ...(options.canReboot === true ? [] : ['-no-reboot']),
     '-display',
     'none',
     '-serial',
@@ -159,6 +188,7 @@ async function runQemu(
   args: string[],
   errorPath: string,
   hangLimitMs: number,
+  during: (ended: AbortSignal) => Promise<void> | undefined,
 ): Promise<string> {
   const errors = openSync(errorPath, 'w');
   // A guest must not survive a test runner that is killed.
@@ -168,13 +198,19 @@ async function runQemu(
   const child = spawn(program, [...prefix, ...args], { stdio: ['ignore', errors, errors] });
   closeSync(errors);
   running.add(child);
+  const ended = new AbortController();
+  let failure: { readonly cause: unknown } | undefined;
+  const beside = during(ended.signal)?.catch((cause: unknown) => {
+    failure = { cause };
+    child.kill('SIGKILL');
+  });
   let hung = false;
   const limit = setTimeout(() => {
     hung = true;
     child.kill('SIGKILL');
   }, hangLimitMs);
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const how = await new Promise<string>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => {
         const how = signal === null ? `status ${code}` : signal;
@@ -185,7 +221,14 @@ async function runQemu(
         );
       });
     });
+    ended.abort();
+    await beside;
+    if (failure !== undefined) {
+      throw failure.cause;
+    }
+    return how;
   } finally {
+    ended.abort();
     clearTimeout(limit);
     running.delete(child);
   }

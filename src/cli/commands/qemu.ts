@@ -3,6 +3,7 @@ import { UsageError } from '../../base/index.ts';
 import { parseLab, qemuCommand } from '../../lab/index.ts';
 import type { Io } from '../io.ts';
 import { type MachineOptions, openMachine } from '../machine-input.ts';
+import { shellLines } from '../render/shell.ts';
 import { printable, styleFor } from '../render/style.ts';
 
 export interface QemuCommandOptions extends MachineOptions {
@@ -39,7 +40,7 @@ export async function qemu(options: QemuCommandOptions, io: Io): Promise<number>
     return 0;
   }
   const style = styleFor(io);
-  await io.out(`qemu-system-x86_64${lines(command.args)}\n`);
+  await io.out(`${shellLines('qemu-system-x86_64', command.args)}\n`);
   if (command.append.length > 0) {
     await io.out(`\n${style.bold('The kernel needs')}: ${printable(command.append.join(' '))}\n`);
   }
@@ -50,13 +51,4 @@ export async function qemu(options: QemuCommandOptions, io: Io): Promise<number>
     }
   }
   return 0;
-}
-
-/** One option with its value a line, to be pasted into a shell. */
-function lines(args: readonly string[]): string {
-  return args.map((arg) => `${arg.startsWith('-') ? ' \\\n  ' : ' '}${shellWord(arg)}`).join('');
-}
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

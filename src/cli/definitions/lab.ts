@@ -75,8 +75,8 @@ Examples:
     .addHelpText(
       'after',
       `
-Commands: topo, matrix, check, predict, show, fix, lint, diff, snapshot, copy, p2pcopy, bench, sweep, demo, qemu. How lab files are
-written: docs/lab-file.md. Labs to start from: examples/*.yaml.
+Commands: topo, matrix, check, predict, show, fix, lint, diff, snapshot, copy, p2pcopy, bench, sweep, demo, qemu, attach,
+vm. How lab files are written: docs/lab-file.md. Labs to start from: examples/*.yaml.
 
 Every run boots the machine afresh; drives start with the same content each time.
 
