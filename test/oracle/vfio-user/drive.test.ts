@@ -11,7 +11,7 @@ import { bootServed, kept, keptJson } from './served-vm.ts';
 const MIB = 2 ** 20;
 const DRIVE_MIB = 256;
 /** A minute at night, where time is not counted. */
-const FIO_SECONDS = Number(process.env.PEERLANE_FIO_SECONDS ?? 20);
+const FIO_SECONDS = Number(process.env.PEERLANE_FIO_SECONDS ?? 60);
 
 const lab = `
 peerlane: lab/1
