@@ -39,4 +39,12 @@ export const importTable = {
 export const hostFolders = ['host', 'linux', 'serve', 'cli'];
 
 // Faces that may be imported without going through the folder's own index.ts, because they are faces themselves.
-export const subFaces = ['spec/pci', 'spec/pcie', 'spec/nvme', 'spec/nvmeof', 'spec/rdma', 'spec/vfio-user'];
+export const subFaces = [
+  'spec/pci',
+  'spec/pcie',
+  'spec/nvme',
+  'spec/nvmeof',
+  'orchestrators/nvmet',
+  'spec/rdma',
+  'spec/vfio-user',
+];

@@ -12,6 +12,7 @@ export * from './fio/index.ts';
 export { flushTarget } from './flush.ts';
 export * from './latency.ts';
 export * from './load.ts';
+export * from './nvmet/index.ts';
 export * from './p2pcopy.ts';
 export {
   checkHostAccess,

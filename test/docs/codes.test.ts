@@ -26,12 +26,14 @@ describe('codes that scripts depend on', () => {
 
   it('has every error code of the source in docs/errors.md, and no other', () => {
     const used = [
-      ...text.matchAll(/'((?:INPUT|FIO|LAB|TOPO|P2P|COPY|BENCH|HOST|FABRIC|SERVE|USAGE)_[A-Z0-9_]+)'/g),
+      ...text.matchAll(
+        /'((?:INPUT|FIO|LAB|NVMETCP|TOPO|P2P|COPY|BENCH|HOST|FABRIC|SERVE|USAGE)_[A-Z0-9_]+)'/g,
+      ),
     ].map((match) => match[1]!);
     // Prefixes that other names share: only where an error is made of them.
-    const thrown = [...text.matchAll(/new \w+Error\(\s*'((?:DMA|NVME|DEVICE|IOPMEM)_[A-Z0-9_]+)'/g)].map(
-      (match) => match[1]!,
-    );
+    const thrown = [
+      ...text.matchAll(/new \w+Error\(\s*'((?:DMA|NVME|DEVICE|IOPMEM|RDMA|TARGET)_[A-Z0-9_]+)'/g),
+    ].map((match) => match[1]!);
     used.push(...thrown);
     expect([...new Set(used)].sort()).toEqual(documented('errors.md', /`([A-Z0-9]+_[A-Z0-9_]+)`/g));
   });

@@ -21,5 +21,6 @@ export * from './logs-health.ts';
 export * from './opcodes.ts';
 export * from './protection.ts';
 export * from './registers.ts';
+export * from './reservations.ts';
 export * from './status.ts';
 export * from './status-meanings.ts';
