@@ -10,3 +10,4 @@ export * from './accelerator/index.ts';
 export * from './dma-engine/index.ts';
 export * from './memory/index.ts';
 export * from './nvme/index.ts';
+export * from './rnic/index.ts';

@@ -9,3 +9,4 @@ export * from './accelerator/index.ts';
 export * from './dma-engine/index.ts';
 export * from './iopmem/index.ts';
 export * from './nvme/index.ts';
+export * from './rdma/index.ts';

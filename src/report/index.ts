@@ -6,7 +6,7 @@
  * `tlp-capture.ts` for captures (the format is docs/pcap.md, its dissector share/wireshark/peerlane-tlp.lua).
  */
 export { csvLine, csvText } from './csv.ts';
-export { LINKTYPE_USER0, type PcapngOptions, PcapngWriter } from './pcapng.ts';
+export { LINKTYPE_ETHERNET, LINKTYPE_USER0, type PcapngOptions, PcapngWriter } from './pcapng.ts';
 export {
   PerfettoTrace,
   type SliceArgument,

@@ -5,6 +5,8 @@
 
 /** For whoever agrees on its meaning: docs/pcap.md is ours. */
 export const LINKTYPE_USER0 = 147;
+/** Ethernet frames without their check sequence. */
+export const LINKTYPE_ETHERNET = 1;
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;

@@ -265,7 +265,7 @@ function inability({ node, isInSlot }: FaultDevice, need: DeviceNeed): string | 
     case 'commands':
       return isController ? null : `is of kind ${node.kind} and takes no commands of NVMe`;
     case 'dma':
-      return isController || node.kind === 'dma-engine'
+      return isController || node.kind === 'dma-engine' || node.kind === 'rnic'
         ? null
         : `is of kind ${node.kind} and does no DMA of its own`;
     case 'slot':

@@ -136,12 +136,33 @@ export interface LabDmaEngine extends LabEndpointBase {
   readonly channels: number;
 }
 
+/** An RDMA NIC, with one port on a wire. */
+export interface LabRnic extends LabEndpointBase {
+  readonly kind: 'rnic';
+  /** As a GID, most significant dword first; an IPv4 address is ::ffff:a.b.c.d. */
+  readonly address: readonly [number, number, number, number];
+  /** Null: made from its name. */
+  readonly mac: { readonly high: number; readonly low: number } | null;
+  /** Two NICs that name the same wire are joined by it; null: nothing is plugged in. */
+  readonly wire: string | null;
+  /** Of what it sends. */
+  readonly bitsPerSecond: number;
+  readonly delayPs: number;
+  readonly lossRate: number;
+}
+
 /** Config space and BARs, so far. */
 export interface LabPlainDevice extends LabEndpointBase {
   readonly kind: 'nic' | 'gpu' | 'generic';
 }
 
-export type LabEndpoint = LabNvme | LabAccelerator | LabMemoryDevice | LabDmaEngine | LabPlainDevice;
+export type LabEndpoint =
+  | LabNvme
+  | LabAccelerator
+  | LabMemoryDevice
+  | LabDmaEngine
+  | LabRnic
+  | LabPlainDevice;
 export type LabBridge = LabRootPort | LabDownstreamPort | LabSwitch | LabPciBridge | LabVmd;
 export type LabNode = LabBridge | LabEndpoint;
 export type LabKind = LabNode['kind'];

@@ -150,9 +150,8 @@ function findMemory(name: string, context: WorkloadContext): Found<LabPlace> {
       : { value: { kind: 'cmb', name } };
   }
   // Registers of an engine are no place for data.
-  const memory = bars.filter(
-    (bar) => bar.kind === 'memory' && (node.kind !== 'dma-engine' || bar.index !== 0),
-  );
+  const hasRegisters = node.kind === 'dma-engine' || node.kind === 'rnic';
+  const memory = bars.filter((bar) => bar.kind === 'memory' && (!hasRegisters || bar.index !== 0));
   const published = 'publishedBar' in node && !isVirtual ? node.publishedBar : null;
   const largest = memory.reduce<LabBar | undefined>(
     (best, bar) => (best === undefined || bar.sizeBytes > best.sizeBytes ? bar : best),
@@ -160,7 +159,7 @@ function findMemory(name: string, context: WorkloadContext): Found<LabPlace> {
   );
   const bar = memory.find((each) => each.index === published) ?? largest;
   return bar === undefined
-    ? unable(`${name} has no memory BAR${node.kind === 'dma-engine' ? ' besides its registers' : ''}`)
+    ? unable(`${name} has no memory BAR${hasRegisters ? ' besides its registers' : ''}`)
     : { value: { kind: 'bar', name, bar: bar.index } };
 }
 

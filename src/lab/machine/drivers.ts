@@ -162,6 +162,7 @@ const CLASS_OF: Readonly<Partial<Record<LabEndpoint['kind'], string>>> = {
   nic: 'net',
   gpu: 'drm',
   'dma-engine': 'dma',
+  rnic: 'infiniband',
 };
 
 function classNames(node: LabEndpoint): readonly ClassName[] {

@@ -94,6 +94,7 @@ export class GuestMachine {
         openImage: options.openImage,
         codec: options.codec,
         isTimed: false,
+        wires: new Map(),
         shareMemory: (name, sizeBytes) => {
           const memory = sizeBytes % PAGE_BYTES === 0 ? options.shareMemory?.(name, sizeBytes) : undefined;
           if (memory === null || memory === undefined) {

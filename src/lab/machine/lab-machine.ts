@@ -8,7 +8,7 @@
 import { type EventHandler, type Span, startTask, type Task } from '../../access/index.ts';
 import { type AcsBeforeParameters, acsAtBoot } from '../../advice/index.ts';
 import { assert, type Bdf, bdfParts, SeededRandom } from '../../base/index.ts';
-import { NvmeController as NvmeModel } from '../../devices/index.ts';
+import { type EthernetWire, NvmeController as NvmeModel } from '../../devices/index.ts';
 import {
   type AcsFacts,
   assignHotAdded,
@@ -85,6 +85,8 @@ export class LabMachine implements EventHandler {
   readonly p2pdma: P2pdma;
   readonly firmware: FirmwareReport;
   readonly storage: Storage;
+  /** Between RDMA NICs, by the name that the file gives. */
+  readonly wires: ReadonlyMap<string, EthernetWire>;
   /** In the order of the file; devices and bridges. */
   readonly members: readonly LabMember[];
   /** The faults of the lab, from when drivers are bound, and those that are added. */
@@ -119,12 +121,15 @@ export class LabMachine implements EventHandler {
       translator: this.iommu,
       ...(options.timing === undefined ? {} : { timing: fabricTiming(lab, options.timing.engine, built) }),
     });
+    const wires = new Map<string, EthernetWire>();
+    this.wires = wires;
     this.#tree = buildTree(lab, this.fabric, map.windows, {
       storage: this.storage,
       seed: lab.seed,
       openImage: options.openImage ?? refuseImage,
       codec: options.codec ?? null,
       isTimed: options.timing !== undefined,
+      wires,
     });
     for (const one of this.#tree.functions) {
       built.set(one.fn, one);

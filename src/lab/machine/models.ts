@@ -4,11 +4,13 @@ import {
   type Codec,
   createAccelerator,
   DmaEngine,
+  EthernetWire,
   MemoryEndpoint,
   type NamespaceOptions,
   NvmeController,
   type NvmeOptions,
   type NvmeVersion,
+  Rnic,
 } from '../../devices/index.ts';
 import {
   type EndpointModel,
@@ -18,7 +20,15 @@ import {
   patternSeed,
   type SriovDescription,
 } from '../../fabric/index.ts';
-import type { LabAccelerator, LabBar, LabEndpoint, LabNvme, LabSriov, LabVmd } from '../file/index.ts';
+import type {
+  LabAccelerator,
+  LabBar,
+  LabEndpoint,
+  LabNvme,
+  LabRnic,
+  LabSriov,
+  LabVmd,
+} from '../file/index.ts';
 import { mediaTiming } from './timing.ts';
 import { acsWord, linkSpeedGTs } from './words.ts';
 
@@ -35,6 +45,8 @@ export interface ModelOptions {
   readonly codec: Codec | null;
   /** Devices take time. */
   readonly isTimed: boolean;
+  /** Wires between RDMA NICs, by name; grows as they are made. */
+  readonly wires: Map<string, EthernetWire>;
   /** Memory of a BAR that somebody outside looks at too, by a name of its own; null or missing: it has its own. */
   readonly shareMemory?: (name: string, sizeBytes: number) => Memory | null;
 }
@@ -61,9 +73,33 @@ export function modelOf(device: LabEndpoint, isExpress: boolean, options: ModelO
       });
     case 'dma-engine':
       return new DmaEngine(device.name, express, options.storage, { channels: device.channels });
+    case 'rnic':
+      return rnicModel(device, express, options);
     default:
       return plainModel(device, express, options);
   }
+}
+
+function rnicModel(device: LabRnic, express: ExpressDescription | null, options: ModelOptions): Rnic {
+  const { name, address, wire } = device;
+  // Locally administered, for one station.
+  const mac = device.mac ?? { high: 0x0200, low: nameSeed(0, name) };
+  const { vendorId, deviceId } = device.id;
+  const rnic = new Rnic({ name, express, mac, gid: address, vendorId, deviceId });
+  if (wire !== null) {
+    let found = options.wires.get(wire);
+    if (found === undefined) {
+      found = new EthernetWire();
+      options.wires.set(wire, found);
+    }
+    rnic.plug(found, {
+      bitsPerSecond: device.bitsPerSecond,
+      delayPs: device.delayPs,
+      lossRate: device.lossRate,
+      seed: nameSeed(options.seed, `${name}/wire`),
+    });
+  }
+  return rnic;
 }
 
 function expressOf(device: LabEndpoint): ExpressDescription {

@@ -161,6 +161,7 @@ function usualDevice(kind: LabEndpoint['kind'], link: LabLink | null): DeviceTim
     case 'accelerator':
       return deviceNamed('ssd');
     case 'nic':
+    case 'rnic':
       return deviceNamed('nic');
     default:
       return deviceNamed('generic');

@@ -46,7 +46,7 @@ export function exportEndpoint(
   if (isNvme && !isConventional) {
     return exportNvme(node, id, place, changes);
   }
-  if (node.kind === 'nic') {
+  if (node.kind === 'nic' || node.kind === 'rnic') {
     changes.add('a network adapter is virtio-net-pci (1af4:1041)', node.name);
     return plain(node, place, NIC_TRAITS, 'nic', 'virtio-net-pci,disable-legacy=on');
   }

@@ -5,12 +5,14 @@ import { dmaEngineKind } from './dma-engine.ts';
 import { memoryKind } from './memory.ts';
 import { nvmeKind } from './nvme.ts';
 import { genericKind, gpuKind, nicKind } from './plain-device.ts';
+import { rnicKind } from './rnic.ts';
 
 export const ENDPOINT_KINDS: readonly EndpointKind[] = [
   nvmeKind,
   acceleratorKind,
   memoryKind,
   dmaEngineKind,
+  rnicKind,
   nicKind,
   gpuKind,
   genericKind,
