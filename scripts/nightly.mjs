@@ -2,6 +2,14 @@
 // random labs with workloads in virtual time. Those begin at another seed every day; PEERLANE_TIMED_SEED repeats a night.
 import { spawnSync } from 'node:child_process';
 
+if (process.argv.length > 2) {
+  console.log(
+    'npm run nightly: the whole gate with the newest kernel, many random machines and an hour of random labs. It takes no\n' +
+      'arguments; PEERLANE_TIMED_LABS, PEERLANE_TIMED_SEED, PEERLANE_ORACLE_BOOTS and PEERLANE_PROOF_LABS change how much.',
+  );
+  process.exit(process.argv[2] === '--help' || process.argv[2] === '-h' ? 0 : 2);
+}
+
 const MS_PER_DAY = 86_400_000;
 const LABS = 8000;
 

@@ -93,7 +93,7 @@ export async function demo(options: DemoOptions, io: Io): Promise<number> {
     const booted = bootParsed(path, lab, {
       storage: options.bytes === true ? 'flat' : 'extents',
       images: 'copy-on-write',
-      timing: { engine: engineFor(lab.time.engine, [options.chunk]) },
+      timing: { engine: engineFor(lab, 'auto', [options.chunk]) },
       turn: clock.turn,
     });
     clock.attach(booted.machine.queue);

@@ -68,7 +68,7 @@ export async function runTimed(request: TimedRequest, io: Io): Promise<TimedRun>
 export function bootTimed({ path, lab, workload, engine, boot }: TimedRequest): RunningLab {
   return bootParsed(path, lab, {
     ...boot,
-    timing: { engine: engineFor(engine === 'auto' ? lab.time.engine : engine, blockSizes(workload)) },
+    timing: { engine: engineFor(lab, engine, blockSizes(workload)) },
     turn: noTurn,
   });
 }

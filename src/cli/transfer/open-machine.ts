@@ -61,9 +61,7 @@ export async function transferMachineOf(
           ? {}
           : {
               timing: {
-                engine: engineFor(timing.engine === 'auto' ? parsed.time.engine : timing.engine, [
-                  timing.blockBytes,
-                ]),
+                engine: engineFor(parsed, timing.engine, [timing.blockBytes]),
               },
               turn: clock.turn,
             }),

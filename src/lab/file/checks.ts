@@ -1,7 +1,9 @@
 /** What must hold between parts of a lab: bus numbers, domains, NUMA nodes, virtual functions, references. */
+import { printLink } from './endpoint-fields.ts';
 import { printSize } from './field.ts';
 import type { LabEndpoint, LabNode } from './lab-device.ts';
 import type { LabHostBridge, LabIopmem } from './lab-file.ts';
+import type { LabLink } from './lab-function.ts';
 import type { IopmemRaw } from './machine-fields.ts';
 import type { Names } from './names.ts';
 import { didYouMean, type LabErrorCode } from './problems.ts';
@@ -91,6 +93,32 @@ export function checkNumaNodes(
         ['numa-node'],
         `numa-node: ${bridge.numaNode} has no memory; \`memory\` lists ${nodes} node${nodes === 1 ? '' : 's'}, from 0`,
       );
+    }
+  }
+}
+
+/** A link comes up with no more than either of its ends can. */
+export function checkTrained(siblings: readonly LabNode[], port: LabLink | null, report: NodeReport): void {
+  for (const node of siblings) {
+    if ('trained' in node && node.trained !== null) {
+      const { trained } = node;
+      const own = 'link' in node ? node.link : null;
+      const end = [own, port].find(
+        (each) => each !== null && (trained.generation > each.generation || trained.width > each.width),
+      );
+      if (end !== undefined && end !== null) {
+        const whose = end === own ? 'its own end' : 'the port above';
+        report(
+          node,
+          'LAB_VALUE',
+          ['trained'],
+          `trained: ${printLink(trained)} is more than ${whose} can, which is ${printLink(end)}`,
+        );
+      }
+    }
+    if ('below' in node) {
+      const isPort = node.kind === 'root-port' || node.kind === 'port';
+      checkTrained(node.below, isPort ? node.link : null, report);
     }
   }
 }

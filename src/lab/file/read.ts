@@ -2,6 +2,7 @@
 import {
   checkBuses,
   checkNumaNodes,
+  checkTrained,
   checkVirtualFunctions,
   checkVmdDomains,
   type NodeReport,
@@ -250,6 +251,7 @@ class Reader {
     checkVmdDomains(hostBridges, report);
     checkNumaNodes(hostBridges, numaNodes, report);
     for (const bridge of hostBridges) {
+      checkTrained(bridge.below, null, report);
       checkVirtualFunctions(bridge.below, names, report);
     }
   }

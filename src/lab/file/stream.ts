@@ -30,6 +30,11 @@ import { type CommonRaw, SECTOR_BYTES, type StreamRaw, streamSchemas } from './w
 /** Window of a function's own requests. */
 const WINDOW_BYTES = 64 * 2 ** 20;
 
+/** Of memory of a device. Queues of its driver take from controller memory as well, so half of that is left to them. */
+function windowBytes(memory: LabPlace, bytes: number): number {
+  return Math.min(memory.kind === 'cmb' ? Math.floor(bytes / 2) : bytes, WINDOW_BYTES);
+}
+
 /**
  * @param nameOf  the name of a stream that does not say, from kind and device
  * @param context  null: the machine could not be read, so nothing is looked up and nothing comes out
@@ -99,7 +104,7 @@ class StreamReader {
     const drive = this.#found([kind], findBlockDevice(device, this.#context));
     const memory = this.#found([key], findPlace(word, device, this.#context));
     const base = this.#common(kind, device, raw);
-    this.#checkWholeBlocks(raw.block, [[device, drive]]);
+    this.#checkWholeBlocks(raw, [[device, drive]]);
     if (drive === undefined || memory === undefined) {
       return undefined;
     }
@@ -125,7 +130,7 @@ class StreamReader {
     if (raw.copy === raw.to) {
       this.#complain('LAB_STREAM', ['to'], `to: a copy ends on another drive than ${raw.copy}`);
     }
-    this.#checkWholeBlocks(raw.block, [
+    this.#checkWholeBlocks(raw, [
       [raw.copy, from],
       [raw.to, to],
     ]);
@@ -168,7 +173,7 @@ class StreamReader {
     return {
       kind,
       ...base,
-      ...this.#requests(raw, placeText(memory), bytes, Math.min(bytes, WINDOW_BYTES)),
+      ...this.#requests(raw, placeText(memory), bytes, windowBytes(memory, bytes)),
       device,
       memory,
       writePercent: 'writes' in raw ? raw.writes : 100,
@@ -224,7 +229,7 @@ class StreamReader {
       return undefined;
     }
     const bytes = placeBytes(memory, this.#context);
-    const areaBytes = this.#area(raw, placeText(memory), bytes, Math.min(bytes, WINDOW_BYTES));
+    const areaBytes = this.#area(raw, placeText(memory), bytes, windowBytes(memory, bytes));
     return { kind, ...base, socket, memory, blocks: sizesOf(raw.block), areaBytes };
   }
 
@@ -305,18 +310,20 @@ class StreamReader {
   }
 
   /** Drives take whole blocks of theirs; 512 where it is not known which drive. */
-  #checkWholeBlocks(list: RawBlocks, drives: readonly (readonly [string, BlockDevice | undefined])[]): void {
+  #checkWholeBlocks(
+    raw: { readonly block: RawBlocks; readonly size?: number | undefined },
+    drives: readonly (readonly [string, BlockDevice | undefined])[],
+  ): void {
     const needed = Math.max(SECTOR_BYTES, ...drives.map(([, drive]) => drive?.blockBytes ?? 0));
-    const wrong = list.find((each) => each.size % needed !== 0);
-    if (wrong !== undefined) {
-      const owner = drives.find(([, drive]) => drive?.blockBytes === needed)?.[0];
-      const whose = owner === undefined ? '' : `, the block of ${owner}`;
-      this.#complain(
-        'LAB_VALUE',
-        ['block'],
-        `block: ${printSize(wrong.size)} is no multiple of ${needed}${whose}`,
-      );
-    }
+    const owner = drives.find(([, drive]) => drive?.blockBytes === needed)?.[0];
+    const whose = owner === undefined ? '' : `, the block of ${owner}`;
+    const check = (key: string, bytes: number | undefined) => {
+      if (bytes !== undefined && bytes % needed !== 0) {
+        this.#complain('LAB_VALUE', [key], `${key}: ${printSize(bytes)} is no multiple of ${needed}${whose}`);
+      }
+    };
+    check('block', raw.block.find((each) => each.size % needed !== 0)?.size);
+    check('size', raw.size);
   }
 
   #checkFits(list: RawBlocks, place: LabPlace): void {

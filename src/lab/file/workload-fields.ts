@@ -121,7 +121,7 @@ const device = (description: string) => reference().meta({ description });
 const DRIVE = 'a drive, or an iopmem disk';
 const DRIVE_AREA = 'namespace 1, or the disk';
 const FUNCTION = 'Name of a function that is no bridge';
-const WINDOW_AREA = '64 MiB, or what there is of it';
+const WINDOW_AREA = '64 MiB, or what there is of it; of a CMB at most half';
 const CORE = 'The processor: `cpu`, or `cpu1` for one of its sockets.';
 
 /** Fields of each kind; the first is the kind itself, whose value says who. */

@@ -47,6 +47,15 @@ export function readWorkload(
       isBad = true;
     }
   });
+  if (warmUpPs > 0 && streams.every(({ stopPs }) => stopPs !== null && stopPs <= warmUpPs)) {
+    const end = printDuration(warmUpPs);
+    places.reportOf(Array.isArray(raw.streams) ? 0 : -1)(
+      'LAB_VALUE',
+      ['stop'],
+      `stop: the warm-up lasts until ${end}, and no stream runs after it: nothing would be measured`,
+    );
+    isBad = true;
+  }
   return isBad ? undefined : { durationPs, warmUpPs, memoryLoads: memoryLoads!, streams };
 }
 

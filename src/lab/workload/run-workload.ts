@@ -27,7 +27,7 @@ export async function runWorkload(
   { engine, onStep, ...boot }: RunWorkloadOptions = {},
 ): Promise<WorkloadReport> {
   const workload = workloadOf(lab, label);
-  const timing = { engine: engine ?? engineFor(lab.time.engine, blockSizes(workload)) };
+  const timing = { engine: engine ?? engineFor(lab, 'auto', blockSizes(workload)) };
   const run = new WorkloadRun(LabMachine.boot(lab, { ...boot, label, timing, turn: noTurn }), workload);
   try {
     while (!run.advance(EVENTS_PER_STEP)) {

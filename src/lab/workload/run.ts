@@ -278,6 +278,8 @@ function setUp(context: StreamContext, description: LabStream): Stream {
 
 /** What a lab file can do about it, where that is another thing than what a driver can. */
 const HINTS: Readonly<Record<string, string>> = {
+  P2P_POOL_EXHAUSTED:
+    'give the stream a smaller `area`, `block` or `depth`, or the drive a larger `cmb`; queues of the driver take from the same memory',
   P2P_REGION_ALIGNMENT:
     'give the device a memory BAR of 2M or more, or a `kernel` before 5.3, which takes any size',
 };

@@ -204,7 +204,7 @@ describe('printLab', () => {
   const endpoint = {
     ...common,
     link,
-    trained: link,
+    trained: fc.constant('gen1 x1'),
     vectors: fc.integer({ min: 1, max: 99 }),
     ats: fc.boolean(),
     timing: fc.constantFrom(
@@ -241,7 +241,7 @@ describe('printLab', () => {
       nvme,
       gpu,
       fc
-        .tuple(fields({ ...common, 'port-link': link, trained: link }), tie('bus'))
+        .tuple(fields({ ...common, 'port-link': link, trained: fc.constant('gen1 x1') }), tie('bus'))
         .map(([rest, below]) => `switch: NAME${rest}, below: [${below}]`),
     ),
     port: fc.oneof(

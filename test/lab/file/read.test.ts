@@ -573,6 +573,20 @@ describe('problems', () => {
       /64M/,
     ],
     [
+      'a link that came up faster than its device',
+      'peerlane: lab/1\nbelow:\n  - {gpu: a, link: gen4 x16}\n  - {nvme: b, link: gen4 x4, trained: gen5 x4}',
+      'LAB_VALUE',
+      '4:39',
+      /gen5 x4 is more than its own end can, which is gen4 x4/,
+    ],
+    [
+      'a link that came up wider than its port',
+      'peerlane: lab/1\nbelow:\n  - switch: s\n    port-link: gen4 x4\n    below: [{gpu: a, trained: gen3 x8}]',
+      'LAB_VALUE',
+      '5:31',
+      /gen3 x8 is more than the port above can, which is gen4 x4/,
+    ],
+    [
       'below and host-bridges',
       'peerlane: lab/1\nhost-bridges: []\nbelow: []',
       'LAB_VALUE',

@@ -268,6 +268,17 @@ describe('a workload that cannot be', () => {
       /^LAB_VALUE 1:54 .*5ms is not after its start at 5ms/,
     ],
     ['that starts after the end', 'read: nvme0, start: 11ms', /^LAB_VALUE 1:43 .*the run ends at 11ms/],
+    [
+      'that stops before anything is measured',
+      'read: nvme0, stop: 1ms',
+      /^LAB_VALUE 1:42 .*the warm-up lasts until 1ms/,
+    ],
+    ['that ends within a sector', 'read: nvme0, size: 5000', /^LAB_VALUE 1:42 .*5000 is no multiple of 512/],
+    [
+      'that ends within the drive’s block',
+      'copy: nvme0, to: nvme1, size: 512',
+      /^LAB_VALUE .*size: 512 is no multiple of 4096, the block of nvme1/,
+    ],
     ['without rate', 'read: nvme0, rate: 0GB/s', /^LAB_VALUE 1:42 .*no rate of 1kB\/s/],
     ['of part of a sector', 'read: nvme0, block: 1000', /^LAB_VALUE 1:43 .*1000 is no multiple of 512/],
     [

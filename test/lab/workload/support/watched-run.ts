@@ -172,6 +172,8 @@ export async function watchedRun(lab: LabFile, options: WatchedOptions): Promise
     }
   }
   const report = run.report();
+  // Closing unmaps, which costs time where devices translate; how far the last piece ran beyond the end must not move that.
+  machine.queue.runUntilIdle(EVENTS_MAX);
   await run.close();
   if (machine.queue.runUntilIdle(EVENTS_MAX) >= EVENTS_MAX) {
     throw new Error('the machine does not come to rest');
