@@ -50,6 +50,15 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** MiB of a guest. */
+export function parseMemory(text: string): number {
+  const value = parseCount(text);
+  if (value === 0) {
+    throw new InvalidArgumentError('expected a whole number of MiB, 1 or more.');
+  }
+  return value;
+}
+
 export function parseSeconds(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) {

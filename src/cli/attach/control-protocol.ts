@@ -11,6 +11,9 @@ import { type LogLevel, logLevelsOf } from './log/levels.ts';
 /** Bytes of one request, its end of line included; a fault rule has some hundred. */
 export const REQUEST_BYTES_MAX = 65_536;
 
+/** Objects and lists in each other; more than any rule has, and less than what other threads can be sent. */
+const RULE_DEPTH_MAX = 8;
+
 export type ControlRequest =
   /** Devices with what they are connected to, faults, logs. */
   | { readonly do: 'status' }
@@ -95,6 +98,12 @@ function requestOf(fields: Readonly<Record<string, unknown>>): ControlRequest {
       if (typeof rule !== 'object' || rule === null || Array.isArray(rule)) {
         throw mistake('fault-add without a rule', 'rule is an object, as under `faults:` of a lab file');
       }
+      if (isDeeper(rule, RULE_DEPTH_MAX)) {
+        throw mistake(
+          'a rule with objects in objects',
+          'values of a rule are numbers, words, or lists of them',
+        );
+      }
       return { do: what, rule: rule as Readonly<Record<string, unknown>> };
     }
     case 'fault-remove': {
@@ -125,6 +134,14 @@ function requestOf(fields: Readonly<Record<string, unknown>>): ControlRequest {
     default:
       return { do: what };
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)))
+  );
 }
 
 function mistake(what: string, hint: string): UsageError {

@@ -17,6 +17,9 @@ export class EventSink {
   #text = '';
   #pending = 0;
   #lost = 0;
+  #isFileBroken = false;
+  /** Lines that did not get into the file, and were not told of yet. */
+  #unwritten = 0;
 
   /**
    * @param logFd  where lines of logs go; null: with everything else
@@ -52,8 +55,11 @@ export class EventSink {
     if (this.#text !== '') {
       const text = this.#text;
       this.#text = '';
-      if (!writeAll(this.#logFd!, text)) {
-        this.add({ event: 'lost', lines: text.split('\n').length - 1 });
+      const isWritten = writeAll(this.#logFd!, text);
+      this.#unwritten += isWritten ? 0 : text.split('\n').length - 1;
+      if (isWritten === this.#isFileBroken) {
+        this.#isFileBroken = !isWritten;
+        this.#tellUnwritten();
       }
     }
     if (this.#events.length > 0) {
@@ -63,9 +69,25 @@ export class EventSink {
     }
   }
 
+  /** The last that is told. */
+  close(): void {
+    this.flush();
+    this.#tellUnwritten();
+    this.flush();
+  }
+
   /** So many of those that were handed on are out of the way. */
   taken(count: number): void {
     this.#pending -= count;
+  }
+
+  /** At the first line and at the end of a full disk, and not at each. */
+  #tellUnwritten(): void {
+    if (this.#unwritten > 0) {
+      const lines = this.#unwritten;
+      this.#unwritten = 0;
+      this.add({ event: 'lost', lines });
+    }
   }
 
   #add(event: ServerEvent): void {

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { HostError, UsageError } from '../../base/index.ts';
 import { CONTROL_SOCKET, isServed } from './control-client.ts';
 
@@ -75,7 +75,7 @@ function freshFolder(): string {
 
 async function prepare(path: string, controlPath: string): Promise<void> {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolders(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw notWritten(path, error);
@@ -97,6 +97,20 @@ async function prepare(path: string, controlPath: string): Promise<void> {
     }
     // Of a server that was killed.
     rmSync(controlPath, { force: true });
+  }
+}
+
+/** One by one: `mkdirSync` with `recursive` never returns where the system has a folder and lets nothing be made in it (/proc). */
+function makeFolders(path: string): void {
+  if (!existsSync(dirname(path))) {
+    makeFolders(dirname(path));
+  }
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) {
+      throw error;
+    }
   }
 }
 

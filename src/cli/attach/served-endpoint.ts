@@ -1,6 +1,6 @@
 /** An endpoint of a guest's machine as the server wants it. */
 import { type EndpointModel, type FabricFunction, Memory } from '../../fabric/index.ts';
-import { SharedMemory } from '../../host/index.ts';
+import { SharedMemory, WINDOW_BYTES } from '../../host/index.ts';
 import type { GuestEndpoint, GuestMachine } from '../../lab/index.ts';
 import type { ServedDevice, SharedBar } from '../../serve/index.ts';
 
@@ -8,8 +8,14 @@ import type { ServedDevice, SharedBar } from '../../serve/index.ts';
 export class SharedBars {
   readonly #files = new Map<Memory, SharedMemory>();
 
-  /** As `GuestMachineOptions.shareMemory`. @throws {HostError} */
-  readonly make = (name: string, sizeBytes: number): Memory => {
+  /**
+   * As `GuestMachineOptions.shareMemory`. Memory that no window can show as a whole is not shared: the guest's accesses to it are
+   * calls. @throws {HostError}
+   */
+  readonly make = (name: string, sizeBytes: number): Memory | null => {
+    if (sizeBytes > WINDOW_BYTES) {
+      return null;
+    }
     const file = new SharedMemory(`peerlane-${name}`, sizeBytes);
     const memory = Memory.over(file.bytes);
     this.#files.set(memory, file);

@@ -166,7 +166,7 @@ export class Serving {
     }
     this.#shared.close();
     this.#images.close();
-    this.#sink.flush();
+    this.#sink.close();
     return counters;
   }
 

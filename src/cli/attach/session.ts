@@ -1,5 +1,5 @@
 /** Devices of a lab that are served: their directory, the thread that serves, the control socket, and one clean end of all. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { HostError, UsageError } from '../../base/index.ts';
 import { type LabFile, type LabNode, parseLab } from '../../lab/index.ts';
 import { type MachineOptions, openMachine } from '../machine-input.ts';
@@ -82,8 +82,14 @@ export class ServeSession {
     this.folder = folder;
     this.sockets = sockets;
     this.#thread = thread;
-    // The program would wait for ever for a thread that nobody wakes.
-    this.#onExit = () => thread.end();
+    // The program would wait for ever for a thread that nobody wakes, and may be gone before that has cleaned up.
+    this.#onExit = () => {
+      thread.end();
+      for (const path of [folder.controlPath, ...sockets.values()]) {
+        rmSync(path, { force: true });
+      }
+      folder.close();
+    };
     process.once('exit', this.#onExit);
     this.ended = thread.ended.then(async (end) => {
       process.removeListener('exit', this.#onExit);

@@ -30,7 +30,7 @@ export async function attach(options: AttachOptions, io: Io): Promise<number> {
   const command = qemuCommand(toServe.lab, {
     served,
     ...(options.memory === undefined ? {} : { memoryMb: options.memory }),
-    ...(options.patience === undefined ? {} : { messageTimeoutMs: options.patience * 1000 }),
+    ...(options.patience === undefined ? {} : { messageTimeoutMs: Math.ceil(options.patience * 1000) }),
   });
   const output = options.json === true ? new JsonOutput(io) : new TextOutput(io);
   // Signals are heard from the first moment on, so that no socket stays behind.

@@ -29,8 +29,8 @@ interface GuestRun {
 
 /** Enough for every line that a kernel prints before it gives up. */
 const TAIL_LINES = 12;
-/** QEMU says so of every emulated processor, and of every device without an error interrupt. */
-const NOISE = /warning: TCG doesn't support|Could not enable error recovery/;
+/** QEMU says so of every processor that is not the host's, and of every device without an error interrupt. */
+const NOISE = /warning: (TCG|host) doesn't support|Could not enable error recovery/;
 
 /**
  * Serves the devices, starts QEMU with them, and ends when it ends.
@@ -147,11 +147,14 @@ function guestInitrd(boot: Boot, options: VmCommandOptions, guest: GuestCommand)
   return path;
 }
 
-/** Logs that were asked for; nothing else mixes with what the guest prints. */
+/** Logs that were asked for, and what is lost of them; nothing else mixes with what the guest prints. */
 async function tell(events: readonly ServerEvent[], { log, logFile }: ServeOptions, io: Io): Promise<void> {
-  if (log !== undefined && logFile === undefined) {
-    io.err(events.map((event) => `${eventLine(event)}\n`).join(''));
-  }
+  const told = log !== undefined && logFile === undefined ? events : events.filter(isLoss);
+  io.err(told.map((event) => `${eventLine(event)}\n`).join(''));
+}
+
+function isLoss({ event }: ServerEvent): boolean {
+  return event === 'lost';
 }
 
 const KVM_BROKEN = 'KVM of this computer cannot run the guest';

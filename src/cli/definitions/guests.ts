@@ -1,6 +1,6 @@
 /** Devices of a lab in a virtual machine: serving them, starting one, and watching and breaking what is served. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { machineOptions, parseCount, parseSeconds } from '../arguments.ts';
+import { machineOptions, parseMemory, parseSeconds } from '../arguments.ts';
 import type { Definitions } from './definitions.ts';
 
 function serveOptions(command: Command): Command {
@@ -28,11 +28,11 @@ export function defineGuests({ program, io, done, merged, withoutMachine }: Defi
       'Prints the arguments of QEMU that make the machine of a lab file with its devices attached over vfio-user, and everything that\n' +
         'QEMU makes different; then serves the devices until Ctrl-C or `peerlane control DIR quit`. QEMU 10.1 or newer is needed.',
     )
-    .option('--memory <mib>', 'memory of the guest in MiB', parseCount)
+    .option('--memory <mib>', 'memory of the guest in MiB', parseMemory)
     .option(
       '--patience <seconds>',
       'how long QEMU waits for an answer, for debuggers and faults; default 5',
-      parseSeconds,
+      parsePatience,
     )
     .option('--json', 'print as JSON (peerlane/attach/1), one object a line')
     .addHelpText(
@@ -63,7 +63,7 @@ Examples:
     .option('--disk <image>', 'a raw or qcow2 image with a system; what is written to it is thrown away')
     .option('--write-disk', 'what is written to the image of --disk stays')
     .option('--append <words>', 'further words for the command line of the kernel')
-    .option('--memory <mib>', 'memory of the guest in MiB', parseCount)
+    .option('--memory <mib>', 'memory of the guest in MiB', parseMemory)
     .option('--cpu <model>', 'as QEMU’s -cpu; default: what is nearest to the lab’s')
     .option('--accel <name>', 'as QEMU’s -accel; default: kvm where it can be used, else tcg')
     .option('--console <file>', 'what the console shows; default: with a command nowhere, else this terminal')
@@ -110,6 +110,17 @@ Examples:
       withoutMachine('control', 'it speaks to a server that has its machine');
       done(await (await import('../commands/control.ts')).control(directory, words, options, io));
     });
+}
+
+/** QEMU's x-msg-timeout becomes an int of milliseconds. */
+const PATIENCE_MAX_S = 2_000_000;
+
+function parsePatience(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds > PATIENCE_MAX_S) {
+    throw new InvalidArgumentError(`expected at most ${PATIENCE_MAX_S} seconds.`);
+  }
+  return seconds;
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

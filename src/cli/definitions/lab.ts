@@ -1,6 +1,6 @@
 /** Labs as a person meets them: the demo, `lab FILE`, and the ways between a lab and other forms of a machine. */
 import { UsageError } from '../../base/index.ts';
-import { machineOptions, parseCount, parseSize } from '../arguments.ts';
+import { machineOptions, parseCount, parseMemory, parseSize } from '../arguments.ts';
 import type { Definitions } from './definitions.ts';
 
 export function defineLab({ program, io, done, merged, withoutMachine, again }: Definitions): void {
@@ -106,7 +106,7 @@ Examples:
       'Prints the arguments of qemu-system-x86_64 that make the machine of a lab file, and everything that QEMU makes different.\n' +
         'Kernel, disks with a system and console are yours to add.',
     )
-    .option('--memory <mib>', 'memory of the guest in MiB', parseCount)
+    .option('--memory <mib>', 'memory of the guest in MiB', parseMemory)
     .option('--drives', 'drives get their namespaces, each from an image file that has to be there')
     .option('--json', 'print as JSON (peerlane/qemu/1)')
     .addHelpText('after', '\nExample:\n  peerlane lab examples/eideticom.yaml qemu')

@@ -9,13 +9,21 @@ export interface SignalWatch {
   readonly end: () => void;
 }
 
-/** @param onSignal  called once; a second signal of the same kind ends the process at once, as it would without us */
+/**
+ * What came with the first signal is not a second one: `timeout` sends one to the program and one to its group, a terminal to `npx`,
+ * which hands it on, and to us.
+ */
+const SECOND_AFTER_MS = 300;
+
+/** @param onSignal  called once; a later signal ends the process at once, as it would without us */
 export function watchSignals(onSignal: () => void): SignalWatch {
   let status: number | undefined;
   const listener = (signal: NodeJS.Signals): void => {
-    end();
-    status = 128 + constants.signals[signal];
-    onSignal();
+    if (status === undefined) {
+      status = 128 + constants.signals[signal];
+      setTimeout(end, SECOND_AFTER_MS).unref();
+      onSignal();
+    }
   };
   const end = (): void => {
     for (const signal of SIGNALS) {

@@ -4,10 +4,10 @@
  *
  * No link counts them: they come from outside the fabric.
  */
-import { Memory } from '../memory/memory.ts';
 import type { BarTarget } from '../routing/completer.ts';
+import type { RegisterHandler } from '../routing/route.ts';
 import type { FabricFunction } from './fabric-function.ts';
-import { readRegisters, writeRegisters } from './register-access.ts';
+import { accessBytes } from './register-access.ts';
 
 /**
  * Loads bytes of a BAR. All ones: what lies in a closed range, in an injected fault, or behind the end of the BAR, and all of
@@ -41,7 +41,7 @@ export function readBar(
     } else if (target.memory !== null) {
       target.memory.read(target.memoryOffset + (at - target.start), into, from, length);
     } else {
-      readRegisters(target.handler!, bar, at, Memory.over(into), from, length);
+      readRegisters(target.handler!, bar, at, into, from, length);
     }
     done += length;
   }
@@ -65,9 +65,47 @@ export function writeBar(
       if (target.memory !== null) {
         target.memory.write(target.memoryOffset + (at - target.start), from, fromOffset + done, length);
       } else {
-        writeRegisters(target.handler!, bar, at, Memory.over(from), fromOffset + done, length);
+        writeRegisters(target.handler!, bar, at, from, fromOffset + done, length);
       }
     }
+    done += length;
+  }
+}
+
+function readRegisters(
+  handler: RegisterHandler,
+  bar: number,
+  offset: number,
+  into: Uint8Array,
+  intoOffset: number,
+  lengthBytes: number,
+): void {
+  for (let done = 0; done < lengthBytes; ) {
+    const length = accessBytes(offset + done, lengthBytes - done);
+    let value = handler.readRegister(bar, offset + done, length);
+    for (let i = 0; i < length; i++) {
+      into[intoOffset + done + i] = value;
+      value >>>= 8;
+    }
+    done += length;
+  }
+}
+
+function writeRegisters(
+  handler: RegisterHandler,
+  bar: number,
+  offset: number,
+  from: Uint8Array,
+  fromOffset: number,
+  lengthBytes: number,
+): void {
+  for (let done = 0; done < lengthBytes; ) {
+    const length = accessBytes(offset + done, lengthBytes - done);
+    let value = 0;
+    for (let i = length - 1; i >= 0; i--) {
+      value = ((value << 8) | from[fromOffset + done + i]!) >>> 0;
+    }
+    handler.writeRegister(bar, offset + done, length, value);
     done += length;
   }
 }

@@ -3,7 +3,7 @@ import type { Memory } from '../memory/memory.ts';
 import type { RegisterHandler } from '../routing/route.ts';
 
 /** Registers take aligned accesses of up to four bytes. */
-function accessBytes(offset: number, lengthBytes: number): number {
+export function accessBytes(offset: number, lengthBytes: number): number {
   return offset % 4 === 0 && lengthBytes >= 4 ? 4 : offset % 2 === 0 && lengthBytes >= 2 ? 2 : 1;
 }
 

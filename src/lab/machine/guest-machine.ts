@@ -175,18 +175,6 @@ export class GuestMachine {
   }
 }
 
-/** What the guest's machine makes different from what the lab file says, one line each. */
-export function guestChanges(lab: LabFile): readonly string[] {
-  const changes: string[] = [];
-  if (lab.iommu.mode === 'translated') {
-    changes.push('the IOMMU is the guest’s: what it maps for a device is all that the device reaches');
-  }
-  changes.push(
-    'between our own devices ACS of ports does nothing: below one switch DMA goes direct, across root ports as `peers` says',
-  );
-  return changes;
-}
-
 function endpointsOf(nodes: readonly LabNode[]): readonly LabEndpoint[] {
   return nodes.flatMap((node) => ('below' in node ? endpointsOf(node.below) : [node]));
 }

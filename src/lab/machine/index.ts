@@ -16,7 +16,6 @@ export {
   type GuestEndpoint,
   GuestMachine,
   type GuestMachineOptions,
-  guestChanges,
   type MappableRange,
 } from './guest-machine.ts';
 export type { BoundDisk } from './iopmem-disks.ts';

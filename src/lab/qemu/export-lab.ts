@@ -66,7 +66,11 @@ export function exportLab(lab: LabFile, served: ServedOptions = NOTHING_SERVED):
     ...iommu.append,
     ...(tree.acsElements.length === 0 ? [] : [`pci=config_acs=${tree.acsElements.join(';')}`]),
   ];
-  const words = [lab.kernel.commandLine, ...append].filter((word) => word !== '');
+  // A lab may say itself what its IOMMU needs.
+  const own = lab.kernel.commandLine.split(' ');
+  const words = [lab.kernel.commandLine, ...append.filter((word) => !own.includes(word))].filter(
+    (word) => word !== '',
+  );
   return {
     lab: {
       ...lab,

@@ -37,8 +37,10 @@ const IN_FLIGHT_MAX = 16;
 /** Bytes that wait to be sent; no message is added beyond. */
 const QUEUED_BYTES_MAX = 2 ** 20;
 /**
- * Bytes of one read. QEMU (seen: 11.1) does not go on with an answer of which its socket took a part, and aborts. Linux takes a
- * message whole or not at all that fits into one buffer of a stream socket, 32 KiB and some (net/unix/af_unix.c).
+ * Bytes of one read. QEMU writes an answer once and takes it for sent whatever its socket took of it (hw/vfio-user/proxy.c,
+ * vfio_user_send_queued() and vfio_user_send_one(); seen: 11.1): the rest never comes, and the stream is out of step. Linux takes a
+ * message whole or not at all that fits into one buffer of a stream socket, 32 KiB and some (net/unix/af_unix.c,
+ * UNIX_SKB_FRAGS_SZ).
  */
 const READ_BYTES_MAX = 2 ** 15;
 const FIXED_BYTES = HEADER_BYTES + DMA_ACCESS.sizeBytes;

@@ -129,6 +129,15 @@ describe.skipIf(!hasFfi())('attach', () => {
     expect(server.lines.join('\n')).toContain('"event":"disconnected"');
   });
 
+  it('takes signals that come together for one, as `timeout` and `npx` send them', async () => {
+    const dir = join(scratch, 'twice');
+    const server = await attach(dir);
+    server.child.kill('SIGTERM');
+    server.child.kill('SIGINT');
+    expect([130, 143]).toContain(await server.ended);
+    expect(existsSync(dir)).toBe(false);
+  });
+
   it('takes the place of one that was killed, and of no other', async () => {
     const dir = join(scratch, 'killed');
     const first = await attach(dir);
@@ -193,6 +202,9 @@ describe('attach, vm and control', () => {
     [['attach'], 'USAGE_LAB_ONLY'],
     [['lab', lab, 'attach', '--devices', 'nvme0,nvme9'], 'USAGE_DEVICE'],
     [['lab', lab, 'attach', '--log', 'noise'], 'USAGE_LOG'],
+    [['lab', lab, 'attach', '--dir', '/proc/peerlane'], 'HOST_WRITE_FAILED'],
+    [['lab', lab, 'attach', '--memory', '0'], '1 or more'],
+    [['lab', lab, 'attach', '--patience', '3000000'], 'at most'],
     [['lab', lab, 'attach', '--dir', `/tmp/${'x'.repeat(120)}`], 'USAGE_SOCKET_PATH'],
     [['lab', lab, 'attach', '--dir', lab], 'HOST_WRITE_FAILED'],
     [['lab', lab, 'attach', '--log-file', '/nowhere/log'], 'HOST_WRITE_FAILED'],

@@ -70,6 +70,15 @@ describe('a request over the control socket', () => {
     );
   });
 
+  it('refuses what no thread could be sent', () => {
+    const rule = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`;
+    expect(parseRequest(`{"do": "fault-add", "rule": ${rule}}`).request).toMatchObject({
+      code: 'USAGE_CONTROL',
+    });
+    const { request } = parseRequest('{"do": "fault-add", "rule": {"device": "nvme0", "blocks": [1, 2]}}');
+    expect(request).toMatchObject({ do: 'fault-add' });
+  });
+
   it('carries an error over as what it was', () => {
     const error = new UsageError('USAGE_LOG', { message: 'no such level', hint: 'others' });
     expect(errorOf(errorFacts(error))).toMatchObject({

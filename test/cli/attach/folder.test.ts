@@ -25,11 +25,11 @@ describe('the directory of a server', () => {
   });
 
   it('is made where one is given, and stays where it was there before or is not empty', async () => {
-    const made = await openServeFolder(join(scratch, 'made'), ['nvme0']);
+    const made = await openServeFolder(join(scratch, 'made/deeper'), ['nvme0']);
     expect(statSync(made.path).mode & 0o777).toBe(0o700);
     writeFileSync(join(made.path, 'mine'), '');
     made.close();
-    expect(existsSync(join(scratch, 'made/mine'))).toBe(true);
+    expect(existsSync(join(scratch, 'made/deeper/mine'))).toBe(true);
 
     mkdirSync(join(scratch, 'old'));
     (await openServeFolder(join(scratch, 'old'), ['nvme0'])).close();
@@ -55,6 +55,9 @@ describe('the directory of a server', () => {
     const long = join(scratch, 'x'.repeat(100));
     await expect(openServeFolder(long, ['nvme0'])).rejects.toMatchObject({ code: 'USAGE_SOCKET_PATH' });
     expect(existsSync(long)).toBe(false);
+    await expect(openServeFolder('/proc/peerlane/vm', ['nvme0'])).rejects.toMatchObject({
+      code: 'HOST_WRITE_FAILED',
+    });
     writeFileSync(join(scratch, 'file'), '');
     await expect(openServeFolder(join(scratch, 'file'), ['nvme0'])).rejects.toMatchObject({
       code: 'HOST_WRITE_FAILED',

@@ -1,5 +1,5 @@
 // The thread's part in this thread: a client does what a guest's driver would, and what is logged, counted and broken is looked at.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -126,6 +126,37 @@ describe.skipIf(!hasFfi())('devices that are served', () => {
     serving.close();
     guest.close();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('keep memory to themselves that is too large to be shown as a whole', () => {
+    start([], {
+      labText: 'peerlane: lab/1\nmemory: 2G\nbelow: [{memory: card0, bars: {0: 1M, 2: 4G}}]',
+      sockets: new Map([['card0', join(folder, 'card0.sock')]]),
+    });
+    const client = connect('card0');
+    const canBeMapped = (bar: number): boolean => {
+      const { payload } = client.regionInfo(bar);
+      return (new DataView(payload.buffer, payload.byteOffset).getUint32(4, true) & 4) !== 0;
+    };
+    expect([canBeMapped(0), canBeMapped(2)]).toEqual([true, false]);
+    client.write32(2, 2 ** 32 - 4, 0x1234_5678);
+    expect(client.read32(2, 2 ** 32 - 4)).toBe(0x1234_5678);
+  });
+
+  it('say once that the disk for their log is full, and at the end how much is missing', () => {
+    const full = openSync('/dev/full', 'w');
+    start(['registers'], { logFd: full });
+    const client = connect('nvme0');
+    enable(client, 'nvme0');
+    serving.step(0);
+    const lost = () => events.flatMap((event) => (event.event === 'lost' ? [event.lines] : []));
+    expect(lost()).toHaveLength(1);
+    expect(lost()[0]).toBeGreaterThan(0);
+    serving.close();
+    expect(lost()).toHaveLength(2);
+    expect(events.some(({ event }) => event === 'log')).toBe(false);
+    closeSync(full);
+    start([]);
   });
 
   it('log registers and config space by name', () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { Memory, PENDING, type RemoteMemory } from '../../../src/fabric/index.ts';
-import { guestChanges, parseLab } from '../../../src/lab/index.ts';
 import { Guest, GuestDrive } from '../support/guest.ts';
 
 const DRIVE = 'namespaces: 64M';
@@ -267,13 +266,5 @@ describe('resets', () => {
     guest.machine.setAbsent('nvme0', false);
     nvme0.start();
     expect(nvme0.readPage(0, guest.alloc(4096))).toBe(0);
-  });
-});
-
-describe('what is different for a guest', () => {
-  it('is said, the IOMMU where the lab has one', () => {
-    expect(guestChanges(parseLab(PAIR, 'x')).join()).toMatch(/ACS/);
-    const translated = parseLab(`${PAIR}\niommu: translated`, 'x');
-    expect(guestChanges(translated).join()).toMatch(/IOMMU is the guest/);
   });
 });

@@ -143,6 +143,8 @@ describe('qemuCommand with served devices', () => {
     const { args, append } = qemuCommand(labOf(text), { served: socketsOf('a') });
     expect(args).toContain('intel-iommu,caching-mode=on,intremap=off');
     expect(append).toEqual(['intel_iommu=on']);
+    const said = labOf(`command-line: intel_iommu=on iommu=pt\niommu: passthrough\n${TWO_DRIVES}`);
+    expect(qemuCommand(said, { served: socketsOf('a') }).append).toEqual(['intel_iommu=on iommu=pt']);
   });
 
   it('says what a newer QEMU can, and what it hides', () => {

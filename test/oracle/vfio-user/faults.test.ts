@@ -63,6 +63,8 @@ const trials: readonly Trial[] = [
     succeeds: true,
     says: [UNKNOWN_COMMAND, TIMED_OUT],
   },
+  // The driver counts a request's completions in its identifier (nvme_try_complete_req(), nvme_find_rq()).
+  { name: 'double', rule: { do: 'twice', opcode: 'read' }, succeeds: true, says: [/genctr mismatch/] },
   {
     name: 'stopped',
     rule: { do: 'fatal', opcode: 'read' },

@@ -2,9 +2,11 @@
  * What happens to a device in its life below a real kernel: its driver lets it go and takes it back, it is reset and found again,
  * the machine reboots, the machine ends and another comes, devices are plugged in and pulled out. Data stay, and nobody dies.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ServerCounters } from '../../../src/cli/attach/counters.ts';
 import { vfioUserLabAvailable } from '../cache.ts';
-import type { BootResult } from '../vm.ts';
+import { BootError, type BootResult } from '../vm.ts';
 import { expectCleanEnd, ServedLab } from './served-lab.ts';
 import { bootServed, type HostCall, kept } from './served-vm.ts';
 
@@ -81,6 +83,33 @@ done
 [ -z "$(grep -l '0x05[0-9a-f]*' /sys/bus/pci/devices/*/class)" ] || fail "the card is there again"
 `;
 
+/** Writes behind the patterns until the machine is no more. */
+const struckWords = `
+for name in a b; do
+  fio --name=$name --filename=$(drive $name) --offset=16M --size=32M --rw=randwrite --bs=64k --direct=1 --ioengine=libaio \\
+    --iodepth=16 --time_based --runtime=600 > /dev/null 2>&1 &
+done
+writes() { awk '{print $7}' /sys/block/$(basename $(drive $1))/stat; }
+wait_for "[ \\$(writes a) -gt 4096 ] && [ \\$(writes b) -gt 4096 ]"
+host strike
+sleep 600
+`;
+
+/** Kills the QEMU of this server. */
+function strike(served: ServedLab): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let words = '';
+    try {
+      words = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    } catch {
+      // It has ended meanwhile.
+    }
+    if (words.includes('vfio-user-pci') && words.includes(served.report.devices.a!.socket)) {
+      process.kill(Number(pid), 'SIGKILL');
+    }
+  }
+}
+
 const plug: HostCall = async ([name = ''], { qmp, keptBack }) => {
   await qmp.command('device_add', keptBack.get(name));
   return '';
@@ -97,6 +126,7 @@ describe.skipIf(!found.ok)(`the life of served devices${found.ok ? '' : `: ${fou
   let served: ServedLab;
   let life: BootResult;
   let after: BootResult;
+  let beforeStrike: ServerCounters;
   beforeAll(async () => {
     served = await ServedLab.start(lab);
     const kernelLab = found.ok ? found.lab : expect.unreachable();
@@ -109,6 +139,21 @@ describe.skipIf(!found.ok)(`the life of served devices${found.ok ? '' : `: ${fou
       script: `${words}if [ ! -e $LAB/booted ]; then touch $LAB/booted\n${first}\nelse\n${second}\nfi`,
     });
     expect(life.status, life.stderr).toBe(0);
+    expect(served.isRunning, served.output).toBe(true);
+    await expect(
+      bootServed({
+        lab: kernelLab,
+        served,
+        calls: {
+          strike: async () => {
+            beforeStrike = await served.control('counters');
+            strike(served);
+            return '';
+          },
+        },
+        script: struckWords,
+      }),
+    ).rejects.toThrow(BootError);
     expect(served.isRunning, served.output).toBe(true);
     after = await bootServed({
       lab: kernelLab,
@@ -150,7 +195,12 @@ describe.skipIf(!found.ok)(`the life of served devices${found.ok ? '' : `: ${fou
     }
   });
 
-  it('is there for the next machine, with what the last one wrote', () => {
+  it('is there for the next machine, with what the last ones wrote, also when one was killed in the midst of writing', () => {
+    for (const name of ['a', 'b']) {
+      expect(beforeStrike.devices.find((device) => device.name === name)).toMatchObject({
+        isConnected: true,
+      });
+    }
     for (const name of ['a', 'b', 'late']) {
       expect(kept(after, `sum-${name}`)).toEqual(kept(life, `sum-${name}`));
       expect(kept(after, `sum-${name}`)).toMatchObject({ status: 0, err: '' });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeviceCounters, ServerCounters } from '../../../src/cli/attach/counters.ts';
+import { SIGNATURE_BYTES } from '../../../src/linux/index.ts';
 import { vfioUserLabAvailable } from '../cache.ts';
 import type { BootResult } from '../vm.ts';
 import { expectCleanEnd, ServedLab } from './served-lab.ts';
@@ -14,6 +15,11 @@ import { bootServed, kept } from './served-vm.ts';
 
 const MIB = 2 ** 20;
 const COPY_MIB = 8;
+/**
+ * Before it overwrites a drive, `copy` looks twice at both its ends, and that the drive writes to guest memory: so much and no byte
+ * more where the kernel does not read ahead.
+ */
+const LOOK_BYTES = 2 * 2 * SIGNATURE_BYTES;
 const DRIVE_MIB = 32;
 
 const lab = `
@@ -50,13 +56,21 @@ const bash = (words) => sh('. $LAB/prelude.sh; ' + words);
 for (const { name, from, to, via } of ${JSON.stringify(legs)}) {
   const [source, target, provider] = bash(\`drive \${from}; drive \${to}; address \${via}\`).out.split('\\n');
   writeFileSync('/tmp/pattern', randomBytes(${COPY_MIB * MIB}));
-  bash(\`dd if=/tmp/pattern of=\${source} bs=1M oflag=direct status=none; host counters \${name} before\`);
+  bash(\`
+    echo 0 > /sys/block/$(basename \${target})/queue/read_ahead_kb
+    dd if=/tmp/pattern of=\${source} bs=1M oflag=direct status=none; host counters \${name} before\`);
   await cli(\`copy-\${name}\`, 'copy', source, target, '--via', provider, '--size', '${COPY_MIB}M', '--yes', '--json');
   keep(\`cmp-\${name}\`, bash(\`
     host counters \${name} after
     echo 3 > /proc/sys/vm/drop_caches
     cmp -n ${COPY_MIB * MIB} \${source} \${target}\`));
 }
+const [from, to, via] = bash('drive a; drive b; address a').out.split('\\n');
+for (const step of ['break', 'mend']) {
+  bash('host ' + step);
+  await cli('copy-' + step, 'copy', from, to, '--via', via, '--size', '${COPY_MIB}M', '--yes', '--json');
+}
+keep('cmp-mend', bash(\`echo 3 > /proc/sys/vm/drop_caches; cmp -n ${COPY_MIB * MIB} \${from} \${to}\`));
 `;
 
 const script = `
@@ -70,6 +84,7 @@ const found = vfioUserLabAvailable();
 describe.skipIf(!found.ok)(`peer-to-peer between served drives${found.ok ? '' : `: ${found.why}`}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'peerlane-p2p-'));
   const counters = new Map<string, ServerCounters>();
+  let fault: string;
   let served: ServedLab | undefined;
   let result: BootResult;
   beforeAll(async () => {
@@ -85,6 +100,14 @@ describe.skipIf(!found.ok)(`peer-to-peer between served drives${found.ok ? '' : 
       calls: {
         counters: async (words) => {
           counters.set(words.join(' '), await server.control<ServerCounters>('counters'));
+          return '';
+        },
+        break: async () => {
+          fault = await server.addFault({ device: 'a', do: 'cmb-gone' });
+          return '';
+        },
+        mend: async () => {
+          await server.removeFault(fault);
           return '';
         },
       },
@@ -142,6 +165,14 @@ describe.skipIf(!found.ok)(`peer-to-peer between served drives${found.ok ? '' : 
     expect(outcomeOf(`cmp-${name}`)).toEqual({ status: 0, out: '', err: '' });
   });
 
+  it('fails with an error of the drive that reads where the memory is gone, and works again when it is back', () => {
+    expect(outcomeOf('copy-break')).toMatchObject({ status: 3, err: expect.stringContaining('EIO') });
+    // Generic status 04h, Data Transfer Error.
+    expect(result.files.get('dmesg')!.toString()).toMatch(/I\/O Error \(sct 0x0 \/ sc 0x4\)/);
+    expect(outcomeOf('copy-mend')).toMatchObject({ status: 0, err: '' });
+    expect(outcomeOf('cmp-mend')).toEqual({ status: 0, out: '', err: '' });
+  });
+
   it('moves nothing through guest memory, whoever reads and writes', () => {
     for (const { name, from, to } of legs) {
       if (from !== 'q') {
@@ -149,8 +180,8 @@ describe.skipIf(!found.ok)(`peer-to-peer between served drives${found.ok ? '' : 
         expect({ name, guestRead, guestWritten }).toEqual({ name, guestRead: 0, guestWritten: 0 });
       }
       if (to !== 'q') {
-        // Before it overwrites a drive, `copy` looks at what is on it, and that the drive writes to guest memory.
-        expect({ name, guestRead: moved(name, to).guestRead }).toEqual({ name, guestRead: 0 });
+        const { guestRead, guestWritten } = moved(name, to);
+        expect({ name, guestRead, guestWritten }).toEqual({ name, guestRead: 0, guestWritten: LOOK_BYTES });
       }
     }
   });
@@ -160,17 +191,11 @@ describe.skipIf(!found.ok)(`peer-to-peer between served drives${found.ok ? '' : 
     const none = { peersRead: 0, peersWritten: 0, messagesRead: 0, messagesWritten: 0 };
     expect(moved('ours', 'b')).toMatchObject({ ...none, peersRead: bytes });
     expect(moved('back', 'b')).toMatchObject({ ...none, peersWritten: bytes });
-    for (const { leg, to } of [
-      { leg: 'ours', to: 'b' },
-      { leg: 'back', to: 'a' },
-    ] as const) {
+    for (const leg of ['ours', 'back'] as const) {
       expect(moved(leg, 'a')).toMatchObject({ messagesRead: 0, messagesWritten: 0 });
       const upstream = (when: 'before' | 'after') =>
         counters.get(`${leg} ${when}`)!.links.find((link) => link.to === 'sw0') ?? expect.unreachable();
-      // What the look at the target took, and nothing else.
-      expect(upstream('after').up.dataBytes - upstream('before').up.dataBytes).toBe(
-        moved(leg, to).guestWritten,
-      );
+      expect(upstream('after').up.dataBytes - upstream('before').up.dataBytes).toBe(LOOK_BYTES);
       expect(upstream('after').down.dataBytes - upstream('before').down.dataBytes).toBe(0);
     }
   });

@@ -298,5 +298,5 @@ describe.skipIf(!hasFfi())('a hostile client', () => {
     bench.dmaWrite(0, 0x1000, Uint8Array.of(1, 2, 3));
     expect([...bench.guest.bytes.subarray(0xfff, 0x1004)]).toEqual([0x5a, 1, 2, 3, 0x5a]);
     expect(next.dmaCommands).toEqual([]);
-  });
+  }, 600_000);
 });
