@@ -9,6 +9,7 @@ import { defineP2pCopy } from './definitions/p2pcopy.ts';
 import { defineReading } from './definitions/reading.ts';
 import { defineReproduce } from './definitions/reproduce.ts';
 import { defineSweep } from './definitions/sweep.ts';
+import { defineTarget } from './definitions/target.ts';
 import { defineTransfer } from './definitions/transfer.ts';
 import { type Io, processIo } from './io.ts';
 import { printable } from './render/style.ts';
@@ -117,6 +118,7 @@ something; 2 wrong usage, unreadable input, or refused for safety; 3 started and
   defineP2pCopy(definitions);
   defineLab(definitions);
   defineGuests(definitions);
+  defineTarget(definitions);
   defineReproduce(definitions);
   defineSweep(definitions);
   return program;
