@@ -107,6 +107,7 @@ test('every byte is right and every atomic operation is done once, whatever the 
       fc.integer({ min: 1, max: 90 }),
       play,
     ),
-    { numRuns: 15 },
+    // A counterexample of a NIC whose data was sent relaxed: two messages into one receive area overtook each other.
+    { numRuns: 15, examples: [[2, 3, 0, 4096, 43]] },
   );
 }, 120_000);

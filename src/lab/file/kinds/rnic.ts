@@ -1,6 +1,6 @@
 /** `rnic`: an RDMA NIC that speaks RoCE v2 over a wire to another one. */
 import { endpointFields, fillEndpoint, printEndpoint, withBar } from '../endpoint-fields.ts';
-import { NOT_TAKEN, nameText, scalar } from '../field.ts';
+import { flag, NOT_TAKEN, nameText, scalar } from '../field.ts';
 import { endpointKind } from '../kind.ts';
 import type { LabRnic } from '../lab-device.ts';
 import type { LabBar } from '../lab-function.ts';
@@ -97,6 +97,10 @@ function rnicFields() {
       vectors: 1,
       bars: {},
       barsText: 'BAR 0 (256 KiB of registers and doorbells, 64-bit) is there always.',
+    }),
+    // Verbs promise that messages to one place arrive in order, unless a region was registered for less.
+    'relaxed-ordering': flag().prefault('no').meta({
+      description: 'May set Relaxed Ordering: messages that write to one place may then overtake each other.',
     }),
   };
 }
