@@ -154,7 +154,7 @@ describe('the workload of a lab file', () => {
     expect(stdout).toMatch(/^ {2}adapter: .* times$/m);
   });
 
-  it('ends with status 3 where requests fail, and says why', async () => {
+  it('refuses a stream whose requests can never arrive, with its place', async () => {
     // This root complex passes peer writes, and answers peer reads with an unsupported request.
     const path = scratch.path('client.yaml');
     writeFileSync(
@@ -176,8 +176,35 @@ describe('the workload of a lab file', () => {
       ].join('\n'),
     );
     const { status, stdout, stderr } = await runCli(['lab', path, 'bench', '--json']);
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(
+      /^peerlane: \S*client\.yaml:12:7: stream dma-read-gpu1: gpu1 has no way to the memory of gpu0: its reads: [^\n]*\[LAB_NO_ROUTE\]\n$/,
+    );
+  });
+
+  it('ends with status 3 where requests fail, and says why', async () => {
+    const path = scratch.path('failing.yaml');
+    writeFileSync(
+      path,
+      [
+        'peerlane: lab/1',
+        'cpu: intel',
+        'iommu: off',
+        'below:',
+        '  - {nvme: nvme0, namespaces: 1G}',
+        'faults:',
+        '  - {device: nvme0, do: media, nsid: 1, lba: 0..2097151, count: forever}',
+        'workload:',
+        '  duration: 2ms',
+        '  streams:',
+        '    - {read: nvme0, block: 4K, depth: 1}',
+        '',
+      ].join('\n'),
+    );
+    const { status, stdout, stderr } = await runCli(['lab', path, 'bench', '--json']);
     expect(status).toBe(3);
-    expect(stderr).toMatch(/^peerlane: dma-read-gpu1: \d+ requests failed, the first: .*\[COPY_FAILED\]\n$/);
+    expect(stderr).toMatch(/^peerlane: read-nvme0: \d+ requests failed, the first: .*\[COPY_FAILED\]\n$/);
     expect(JSON.parse(stdout)).toMatchObject({ exitStatus: 3, streams: [{ requests: 0 }] });
   });
 
