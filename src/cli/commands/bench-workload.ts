@@ -1,6 +1,6 @@
 /** `peerlane lab FILE bench` with a `workload:` in the file: runs it in virtual time, and bounced beside it where it went peer to peer. */
 import { noTurn } from '../../fabric/index.ts';
-import { checkRoutes, parseLab, type WorkloadReport, workloadOf } from '../../lab/index.ts';
+import { checkRoutes, hasPeerLegs, parseLab, type WorkloadReport, workloadOf } from '../../lab/index.ts';
 import type { Io } from '../io.ts';
 import { bootParsed } from '../lab/boot.ts';
 import { type Bounced, bouncedWorkload } from '../lab/bounced.ts';
@@ -54,11 +54,13 @@ export async function benchWorkload(
       images: options.writeImages === true ? ('write' as const) : ('copy-on-write' as const),
     },
   };
-  const probe = bootParsed(path, lab, { images: 'copy-on-write', turn: noTurn });
-  try {
-    checkRoutes(probe.machine, workload);
-  } finally {
-    probe.close();
+  if (hasPeerLegs(workload)) {
+    const probe = bootParsed(path, lab, { images: 'copy-on-write', turn: noTurn });
+    try {
+      checkRoutes(probe.machine, workload);
+    } finally {
+      probe.close();
+    }
   }
   const run = await runTimed({ ...request, workload, label: 'the workload', trace: options }, io);
   const made = run.signalStatus === undefined ? bouncedWorkload(workload, run.report) : null;

@@ -35,6 +35,11 @@ export function checkRoutes(machine: LabMachine, workload: LabWorkload): void {
   }
 }
 
+/** Whether there is anything to check, which needs a machine. */
+export function hasPeerLegs(workload: LabWorkload): boolean {
+  return workload.streams.some((stream) => legsOf(stream).some(({ place }) => place.kind !== 'host'));
+}
+
 function legsOf(stream: LabStream): readonly Leg[] {
   switch (stream.kind) {
     case 'read':

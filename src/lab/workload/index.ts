@@ -4,7 +4,7 @@
  * A run takes a machine that was booted with time and the plain description of a workload; nothing here reads files or clocks
  * of the host. Read `run.ts` first, then `stream.ts`.
  */
-export { checkRoutes } from './check-routes.ts';
+export { checkRoutes, hasPeerLegs } from './check-routes.ts';
 export { BULK_BYTES, blockSizes, type EngineChoice, engineFor } from './engine.ts';
 export type { DriverReaction, FaultsReport } from './fault-report.ts';
 export { type Candidate, type Limiter, percent } from './limiter.ts';
